@@ -1,0 +1,1 @@
+"""Automatic differentiation: a tape that records, or tensors that remember."""
