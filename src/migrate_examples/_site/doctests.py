@@ -1,0 +1,31 @@
+"""pytest plug-in: runs the Python of the docs and of every docstring.
+
+Fences of plain ``python`` run as code or, where they hold prompts, as
+doctests; docstring examples see the names of their module.
+"""
+
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from pathlib import Path
+
+from sybil import Sybil
+from sybil.document import PythonDocStringDocument
+from sybil.evaluators.doctest import NUMBER
+from sybil.parsers.myst import PythonCodeBlockParser
+from sybil.parsers.rest import DocTestParser
+
+ROOT = str(Path(__file__).parents[3])
+FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE | NUMBER
+
+in_docs = Sybil(
+    path=ROOT,
+    parsers=[PythonCodeBlockParser(doctest_optionflags=FLAGS)],
+    patterns=["docs/*.md", "docs/guide/*.md", "README.md", "CONTRIBUTING.md"],
+)
+in_docstrings = Sybil(
+    path=ROOT,
+    parsers=[DocTestParser(optionflags=FLAGS)],
+    patterns=["src/**/*.py"],
+    document_types={".py": PythonDocStringDocument},
+)
+
+pytest_collect_file = (in_docs + in_docstrings).pytest()
