@@ -1,0 +1,1 @@
+"""Computational graphs: eager code, and what captures it."""
