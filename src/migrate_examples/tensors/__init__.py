@@ -1,0 +1,1 @@
+"""Tensor creation: values in, values out, what lies between."""
