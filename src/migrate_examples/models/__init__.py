@@ -1,0 +1,1 @@
+"""Model definition: layers, weights, initial values, modes."""
