@@ -1,0 +1,1 @@
+"""Training: compile and fit, or a loop that is yours."""
