@@ -1,0 +1,1 @@
+"""Handling data: a chain, or a dataset and its loader."""
