@@ -1,0 +1,1 @@
+"""Files: image folders, CSV, TFRecord without TensorFlow."""
