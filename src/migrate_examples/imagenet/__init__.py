@@ -1,0 +1,1 @@
+"""Real ImageNet predictions, offline, in both frameworks."""
