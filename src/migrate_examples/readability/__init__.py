@@ -1,0 +1,1 @@
+"""Code readability: one task in parts, with a command line."""
