@@ -44,6 +44,8 @@ def test_each_row_lies_in_the_file_of_its_namespace() -> None:
         for entry in tomllib.loads(file.read_text())["row"]:
             symbol = read_row(entry, file).symbol
             parts = symbol.split(".")[:-1]
+            if not symbol.startswith(("tf.", "keras.")):
+                parts = ["methods"]  # of an object: model.summary()
             candidates = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
             assert file.stem == next(c for c in candidates if c in names), symbol
 

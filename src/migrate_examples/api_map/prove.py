@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from migrate_examples.api_map import Row
 
+# 32 and 64 bits are a fact of either library; float, integer and truth are not.
+KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "truth"}
 INPUT = re.compile(r"(f32|f64|i32|i64|bool)\[([\d,]*)\](?: (NHWC))?")
 DTYPES = {
     "f32": "float32",
@@ -129,10 +131,11 @@ def largest_difference(
             raise MismatchError(
                 f"{row.tf}: {what} {a.shape} against {b.shape} in {row.torch}"
             )
-        if a.dtype.kind not in "fiub":
-            raise MismatchError(
-                f"{row.tf}: {what} of type {a.dtype} cannot be compared"
-            )
+        if KINDS.get(a.dtype.kind) is None or KINDS[a.dtype.kind] != KINDS.get(
+            b.dtype.kind
+        ):
+            message = f"{what} of type {a.dtype} against {b.dtype} in {row.torch}"
+            raise MismatchError(f"{row.tf}: {message}")
         scale = max(1.0, float(np.nanmax(np.abs(a.astype("float64")), initial=0.0)))
         try:
             np.testing.assert_allclose(b, a, rtol=rtol, atol=rtol * scale)
@@ -188,8 +191,11 @@ def prove(row: Row, seed: int = 0) -> Proof:
     )
     rtol = row.rtol or RTOL[width]
     error = largest_difference(row, values_tf, values_torch, rtol, "values")
-    if channels_last:
-        gradients_tf = [None if g is None else nchw(g) for g in gradients_tf]
+    floats = [spec for spec in row.inputs.values() if spec.startswith("f")]
+    gradients_tf = [  # a kernel's gradient keeps its axes, an image's follows it
+        nchw(g) if g is not None and "NHWC" in spec else g
+        for g, spec in zip(gradients_tf, floats, strict=True)
+    ]
     ours, theirs = comparable(row, gradients_tf, gradients_torch)
     if not ours:
         return Proof(error, None, rtol)
