@@ -24,7 +24,8 @@ in_docs = Sybil(
 in_docstrings = Sybil(
     path=ROOT,
     parsers=[DocTestParser(optionflags=FLAGS)],
-    patterns=["src/**/*.py"],
+    # before Python 3.13, ** in a pattern means one folder
+    patterns=["src/*/*.py", "src/*/*/*.py", "src/*/*/*/*.py"],
     document_types={".py": PythonDocStringDocument},
 )
 

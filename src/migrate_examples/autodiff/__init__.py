@@ -1,1 +1,1 @@
-"""Automatic differentiation: a tape that records, or tensors that remember."""
+"""Automatic differentiation: a tape, or tensors that remember."""
