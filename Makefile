@@ -6,6 +6,8 @@ BIN := .venv/bin
 # "Edit this page" needs to know where the sources are; nothing else does.
 export REPOSITORY ?= $(shell git config --get remote.origin.url | grep ^https)
 export TF_CPP_MIN_LOG_LEVEL = 3
+# Two frameworks in one process: their thread pools would fight over few cores.
+export OMP_NUM_THREADS ?= 1
 export PYTHONPYCACHEPREFIX = $(CURDIR)/build/cache/pycache
 
 SOURCES := $(shell find src gallery tests -not -name '*.pyc') \

@@ -38,7 +38,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["examples"],
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"__init__\.py",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "migrate_examples._site.order.GuideOrder",
     "show_signature": False,
     "show_memory": False,
     "write_computation_times": False,

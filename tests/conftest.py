@@ -7,10 +7,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from migrate_examples._torchvision import declare_missing_operators
-
-declare_missing_operators()  # before any test, or any docstring, imports torchvision
-
 
 @pytest.fixture
 def rng() -> np.random.Generator:

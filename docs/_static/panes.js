@@ -81,7 +81,8 @@ function foldDocstring(span) {
     body.hidden = !body.hidden;
     toggle.setAttribute("aria-expanded", String(!body.hidden));
   });
-  span.replaceChildren(lines[0], toggle, body, "\n" + lines.at(-1));
+  // behind the closing quotes there is room: the first line may be full
+  span.replaceChildren(lines[0], body, "\n" + lines.at(-1), toggle);
 }
 
 choose(remembered());

@@ -249,7 +249,7 @@ def record_batches(
     Returns
     -------
     Dataset
-        Pairs of images (batch, *image_shape), uint8, and labels
+        Pairs of images (batch, ...), uint8, and labels
         (batch,), int64.
 
     Raises

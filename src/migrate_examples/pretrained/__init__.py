@@ -1,0 +1,1 @@
+"""Pre-trained models: get the weights, feed them, tune them."""
