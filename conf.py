@@ -1,11 +1,13 @@
 """Settings of the site; everything that acts lives in migrate_examples._site."""
 
 import os
+from pathlib import Path
 
 from migrate_examples import __version__
 
 project = "From TensorFlow to PyTorch"
 author = "The maintainers of From TensorFlow to PyTorch"
+copyright = author  # noqa: A001  Sphinx's name for it
 release = __version__
 extensions = [
     "myst_parser",
@@ -40,6 +42,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"__init__\.py",
     "within_subsection_order": "migrate_examples._site.order.GuideOrder",
     "show_signature": False,
+    "default_thumb_file": str(Path(__file__).parent / "docs/_static/panes.png"),
     "show_memory": False,
     "write_computation_times": False,
     "parallel": False,  # a second process would import both frameworks again

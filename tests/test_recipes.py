@@ -100,10 +100,12 @@ def html(tree: Path) -> Path:
             page.unlink()
     shutil.rmtree(tree / "docs/guide")  # speaks of the pages that were left out
     (tree / "docs/guide").mkdir()
+    contents = "# The guide\n\n```{toctree}\ntensors\n```\n"
+    (tree / "docs/guide/index.md").write_text(contents)
     (tree / "docs/guide/tensors.md").write_text(
         "# Tensors\n\n```{api-map} tensors\n```\n"
     )
-    index = "# Home\n\n```{toctree}\nguide/tensors\nexamples/index\n```\n"
+    index = "# Home\n\n```{toctree}\nguide/index\nexamples/index\n```\n"
     (tree / "docs/index.md").write_text(index)
     for name in ("introduction", "conclusion", "unverified", "reference"):
         (tree / f"docs/{name}.md").unlink(missing_ok=True)

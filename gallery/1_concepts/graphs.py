@@ -389,6 +389,7 @@ for ours, theirs in zip(states_tf, states_torch, strict=True):
     np.testing.assert_allclose(theirs, ours, rtol=tolerance)
 np.testing.assert_allclose(end, states_tf[-1], rtol=tolerance)
 assert (for_tf, for_torch, scan_torch) == (1, 3, 1)
+print("graphs:", for_tf, for_torch, "with scan:", scan_torch)
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot([2, 3, 4], size_tf, "o-", label="TensorFlow, for")
 ax.plot([2, 3, 4], size_torch, "o-", label="PyTorch, for")
