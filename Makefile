@@ -8,7 +8,8 @@ export REPOSITORY ?= $(shell git config --get remote.origin.url | grep ^https)
 export TF_CPP_MIN_LOG_LEVEL = 3
 # Two frameworks in one process: their thread pools would fight over few cores.
 export OMP_NUM_THREADS ?= 1
-export PYTHONPYCACHEPREFIX = $(CURDIR)/build/cache/pycache
+# pip has compiled what it installed; the sources here need no litter.
+export PYTHONDONTWRITEBYTECODE = 1
 
 SOURCES := $(shell find src gallery tests -not -name '*.pyc') \
   $(shell find docs -path docs/examples -prune -o -type f -print) \
