@@ -58,9 +58,7 @@ def script_metadata(text: str) -> str:
 
     The versions are those of this environment, with which the page was run.
     """
-    lines = [
-        f'#   "{pin}",' for pin in sorted(map(requirement, third_party_imports(text)))
-    ]
+    lines = [f'#   "{pin}",' for pin in requirements(text)]
     python = metadata("migrate-examples")["Requires-Python"]
     return "\n".join(
         [
