@@ -29,7 +29,7 @@ autodoc_typehints = "none"  # the docstrings say types, with shapes
 copybutton_exclude = ".linenos, .gp, .go"
 html_theme = "furo"
 html_title = "TensorFlow → PyTorch"
-html_static_path = ["docs/_static"]
+html_static_path = ["docs/_static", "build/browser"]
 html_copy_source = False
 html_show_sphinx = False
 # One place says where the sources are: the Makefile, from git's remote.

@@ -33,6 +33,7 @@ GALLERY = sorted(
     if p.stem != "index"
 )
 OTHERS = ["index.html", "introduction.html", "examples/index.html", "unverified.html"]
+OTHERS += ["api-map.html", "pitfalls.html", "scan.html"]
 OTHERS += sorted(p.relative_to(HTML).as_posix() for p in HTML.glob("guide/*.html"))
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -174,7 +175,10 @@ def test_docstrings_unfold_and_copy_whole(site: str, browser: Browser) -> None:
 @pytest.mark.parametrize(
     "query, first",
     [
-        ("tf.stop_gradient", "guide/autodiff.html#row-tf-stop-gradient"),
+        ("tf.stop_gradient", "api-map.html#tf-stop_gradient"),
+        ("tf.math.reduce_mean", "api-map.html#tf-reduce_mean"),
+        ("keras.layers.Dense", "api-map.html#keras-layers-Dense"),
+        ("tf.concat", "api-map.html#tf-concat"),
         ("automatic differentiation", "autodiff.html"),
     ],
 )
@@ -186,6 +190,84 @@ def test_search_finds_first_what_is_meant(
     link = page.locator("#search-results li a").first.get_attribute("href")
     assert link is not None
     assert first in link
+    assert troubles == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_look_up_finds_as_you_type(width: int, site: str, browser: Browser) -> None:
+    page, troubles = open_page(browser, f"{site}/api-map.html", width)
+    every = page.locator("details.entry").count()
+    assert every >= 1000
+    page.keyboard.press("/")
+    page.keyboard.type("tensorflow.math.reduce_mean(x")
+    shown = page.locator("details.entry:visible")
+    assert shown.first.get_attribute("id") == "tf-reduce_mean"
+    assert "q=tensorflow.math.reduce_mean" in page.url
+    page.keyboard.press("Enter")
+    entry = page.locator("#tf-reduce_mean")
+    assert entry.locator(".side.pytorch pre").first.is_visible()
+    assert "Executed at this build" in entry.inner_text()
+    page.locator("#look-up-query").fill("torch.nn.functional.gelu")
+    assert 1 <= page.locator("details.entry:visible").count() < 40
+    page.locator("#look-up-query").press("Escape")
+    assert page.locator("details.entry:visible").count() == every
+    assert troubles == []
+    page.context.close()
+
+
+def test_look_up_opens_what_the_address_says(site: str, browser: Browser) -> None:
+    page, _ = open_page(browser, f"{site}/api-map.html?q=reduce_sum&kind=same", 1440)
+    assert page.locator("#look-up-query").input_value() == "reduce_sum"
+    assert (
+        page.locator("button[data-kind=same]").get_attribute("aria-pressed") == "true"
+    )
+    assert 1 <= page.locator("details.entry:visible").count() < 40
+    page.goto(f"{site}/api-map.html#keras-layers-Dense")
+    assert page.locator("#keras-layers-Dense .side").first.is_visible()
+    page.context.close()
+
+
+def test_look_up_moves_by_arrow_keys(site: str, browser: Browser) -> None:
+    page, _ = open_page(browser, f"{site}/api-map.html?q=tf.reduce_", 1440)
+    page.locator("#look-up-query").focus()
+    focused = "document.activeElement.parentElement.id"
+    page.keyboard.press("ArrowDown")
+    first = page.evaluate(focused)
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused) != first
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(focused) == first
+    page.context.close()
+
+
+def test_look_up_without_javascript_is_a_list(site: str, browser: Browser) -> None:
+    page, _ = open_page(browser, f"{site}/api-map.html", 390, javascript=False)
+    page.locator("#tf-reduce_mean > summary").click()
+    assert page.locator("#tf-reduce_mean .side.pytorch").first.is_visible()
+    page.context.close()
+
+
+def test_the_page_scans_what_is_pasted(site: str, browser: Browser) -> None:
+    """The package itself runs in the page: the same findings as in a terminal."""
+    from migrate_examples.scan import scan_text
+
+    page, troubles = open_page(browser, f"{site}/scan.html", 1440)
+    source = page.locator("#scanner-source").input_value()
+    page.get_by_role("button", name="Scan").click()
+    page.wait_for_function(
+        "document.querySelector('#scanner [role=status]').textContent"
+        ".startsWith('Scanned in')",
+        timeout=60_000,
+    )
+    report = page.frame_locator("#scanner-report").locator("body").inner_text()
+    for finding in scan_text(source, "pasted.py").findings:
+        assert finding.symbol in report, finding
+    assert "PADDING-SAME" in report
+    page.locator("#scanner-source").fill("def broken(:")
+    page.get_by_role("button", name="Scan").click()
+    frame = page.frame_locator("#scanner-report")
+    frame.get_by_text("pasted.py:1").or_(frame.get_by_text("syntax")).first.wait_for()
     assert troubles == []
     page.context.close()
 

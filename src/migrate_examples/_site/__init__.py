@@ -8,7 +8,17 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from migrate_examples._site import edit_link, panes, reference, tables, unverified
+from migrate_examples._site import (
+    browser,
+    edit_link,
+    map_page,
+    panes,
+    pitfalls,
+    proofs,
+    reference,
+    tables,
+    unverified,
+)
 from migrate_examples._site.expand import expand_gallery
 
 
@@ -21,8 +31,12 @@ def expand_before_gallery(app: Sphinx, _config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the parts; called by Sphinx."""
     app.connect("config-inited", expand_before_gallery, priority=1)
+    browser.setup(app)
     edit_link.setup(app)
+    map_page.setup(app)
     panes.setup(app)
+    pitfalls.setup(app)
+    proofs.setup(app)
     reference.setup(app)
     tables.setup(app)
     unverified.setup(app)

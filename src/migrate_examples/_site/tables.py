@@ -1,20 +1,22 @@
 """``{api-map}``: the table of equivalents of a guide page, from the rows."""
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from migrate_examples.api_map import ROWS, Row, rows_of_page
+from migrate_examples.api_map.lookup import anchor
+from migrate_examples.api_map.symbols import main_name
 
 HEADINGS = ("TensorFlow", "PyTorch", "To know")
 
 
 def note_of(row: Row) -> str:
     """Return the note of a row, with the reason where it is not executed."""
-    if not row.unverified:
-        return row.note
-    return f"{row.note} Not executed: {row.unverified}.".strip()
+    parts = [row.note, f"Silent: {row.pitfall}" if row.pitfall else ""]
+    if row.unverified:
+        parts.append(f"Not executed: {row.unverified}.")
+    return " ".join(part for part in parts if part)
 
 
 def code(text: str) -> nodes.Node:
@@ -24,14 +26,17 @@ def code(text: str) -> nodes.Node:
     return nodes.paragraph("", "", nodes.literal("", text))
 
 
-def table_row(row: Row) -> nodes.row:
-    """One line of the table; its TensorFlow symbol is an entry of the search."""
-    anchor = nodes.make_id(f"row-{row.tf}")
-    index = addnodes.index(entries=[("single", row.symbol, anchor, "main", None)])
-    line = nodes.row(ids=[anchor])
-    line += nodes.entry("", index, code(row.tf))
+def table_row(row: Row, to_root: str) -> nodes.row:
+    """One line of the table, with the way to its entry on the look-up page."""
+    place = anchor(main_name(row.symbol) or row.symbol)
+    uri = f"{to_root}api-map.html#{place}"
+    more = nodes.reference("", "more", internal=True, refuri=uri)
+    line = nodes.row(ids=[nodes.make_id(f"row-{row.tf}")])
+    line += nodes.entry("", code(row.tf))
     line += nodes.entry("", code(row.torch))
-    line += nodes.entry("", nodes.paragraph("", note_of(row)))
+    line += nodes.entry(
+        "", nodes.paragraph("", "", nodes.Text(f"{note_of(row)} "), more)
+    )
     return line
 
 
@@ -48,12 +53,13 @@ class ApiMap(SphinxDirective):
             raise self.error(f'no row of the API map has page = "{page}"')
         for file in ROWS.glob("*.toml"):
             self.env.note_dependency(str(file))
+        to_root = "../" * self.env.docname.count("/")
         group = nodes.tgroup(cols=3)
         group += [nodes.colspec(colwidth=width) for width in (36, 36, 28)]
         head = nodes.row()
         head += [nodes.entry("", nodes.paragraph("", text)) for text in HEADINGS]
         group += nodes.thead("", head)
-        group += nodes.tbody("", *map(table_row, found))
+        group += nodes.tbody("", *(table_row(row, to_root) for row in found))
         return [nodes.table("", group, classes=["api-map"])]
 
 

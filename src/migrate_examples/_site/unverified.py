@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from migrate_examples.api_map import ROWS, rows
+from migrate_examples.pitfalls import ENTRIES, pitfalls
 
 SKIPS = {"skip", "skipif", "xfail"}
 
@@ -46,8 +47,9 @@ def skips(tests: Path) -> Iterator[Gap]:
 
 def gaps(root: Path) -> list[Gap]:
     """All that is not verified, tests first."""
-    not_run = [Gap(row.tf, row.unverified) for row in rows() if row.unverified]
-    return [*skips(root / "tests"), *not_run]
+    found = [Gap(row.tf, row.unverified) for row in rows() if row.unverified]
+    found += [Gap(p.identifier, p.unverified) for p in pitfalls() if p.unverified]
+    return [*skips(root / "tests"), *found]
 
 
 class Unverified(SphinxDirective):
@@ -56,7 +58,11 @@ class Unverified(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Build the list from tests and rows."""
         root = Path(self.env.app.confdir)
-        for file in [*(root / "tests").rglob("*.py"), *ROWS.glob("*.toml")]:
+        for file in [
+            *(root / "tests").rglob("*.py"),
+            *ROWS.glob("*.toml"),
+            *ENTRIES.glob("*.toml"),
+        ]:
             self.env.note_dependency(str(file))
         found = gaps(root)
         items = nodes.bullet_list()

@@ -1,0 +1,119 @@
+"""Measures the rows of the API map for the pages of this build.
+
+``python -m migrate_examples._site.proofs FILE`` proves every row that FILE does
+not hold yet and writes what was measured into it. The build starts it as a
+process of its own, beside the gallery, and reads FILE when a page needs it.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+from migrate_examples.api_map import Row, rows
+from migrate_examples.api_map.symbols import TF_SYMBOLS, TORCH_SYMBOLS, versions
+
+PACKAGE = Path(__file__).parents[1]
+FILE = Path("build/proofs.json")
+
+
+class Measured(NamedTuple):
+    """What this build measured of a row, see :class:`~.prove.Proof`.
+
+    ``edges`` says how the sides differ on the special inputs of ``differs``.
+    """
+
+    error: float
+    gradient_error: float | None
+    rtol: float
+    edges: dict[str, str]
+
+
+@cache
+def machinery() -> str:
+    """Hash of what a measurement depends on, beside the row."""
+    sources = [
+        PACKAGE / f"api_map/{name}.py" for name in ("inputs", "prove", "results")
+    ]
+    text = "".join(path.read_text() for path in sources)
+    return text + versions(TF_SYMBOLS) + versions(TORCH_SYMBOLS)
+
+
+def key(row: Row) -> str:
+    """Name of a row's measurement: another one when row or machinery change."""
+    return hashlib.sha256(f"{tuple(row)}{machinery()}".encode()).hexdigest()[:24]
+
+
+def measure(row: Row) -> Measured:
+    """Prove a row and try the special inputs on which it says to differ."""
+    from migrate_examples.api_map.prove import edge_differences, prove  # noqa: PLC0415
+
+    proof = prove(row)
+    return Measured(*proof, edge_differences(row) if row.differs else {})
+
+
+def main(file: Path) -> None:
+    """Measure what a file of measurements lacks; write it whole or not at all."""
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    found = {}
+    for row in rows():
+        if row.executed:
+            name = key(row)
+            found[name] = known.get(name) or measure(row)
+    if found != known:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(".tmp")
+        fresh.write_text(json.dumps(found))
+        fresh.replace(file)
+
+
+class Measuring:
+    """The process that measures, and what it found."""
+
+    def __init__(self, root: Path) -> None:
+        self.file = root / FILE
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self.process = subprocess.Popen(  # noqa: S603  our own module
+            [sys.executable, "-m", "migrate_examples._site.proofs", str(self.file)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def results(self) -> dict[str, Measured]:
+        """Wait for the process; return measurements by :func:`key`.
+
+        Raises
+        ------
+        ExtensionError
+            When a row is wrong: the build must fail.
+        """
+        _, errors = self.process.communicate()
+        if self.process.returncode:
+            raise ExtensionError(f"a row of the API map is wrong:\n{errors[-3000:]}")
+        stored: dict[str, list[Any]] = json.loads(self.file.read_text())
+        return {name: Measured(*values) for name, values in stored.items()}
+
+
+def start(app: Sphinx, _config: Config) -> None:
+    """Begin to measure while the gallery runs, for a site that shows the map."""
+    if Path(app.srcdir, "api-map.md").is_file():
+        app.measuring = Measuring(Path(app.confdir))  # type: ignore[attr-defined]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the start."""
+    app.connect("config-inited", start, priority=1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
