@@ -10,6 +10,7 @@ from sphinx.config import Config
 
 from migrate_examples._site import (
     browser,
+    command_help,
     edit_link,
     map_page,
     panes,
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the parts; called by Sphinx."""
     app.connect("config-inited", expand_before_gallery, priority=1)
     browser.setup(app)
+    command_help.setup(app)
     edit_link.setup(app)
     map_page.setup(app)
     panes.setup(app)

@@ -123,7 +123,7 @@ def compare(row: Row) -> list[Argument]:
     >>> for argument in compare(row)[:2]:
     ...     print(argument.tf, argument.torch, argument.remark)
     input_tensor input another name
-    axis dim another name; PyTorch has no default
+    axis dim another name
     """
     ours = symbol(main_name(row.symbol) or "")
     name = torch_symbol(row.torch)

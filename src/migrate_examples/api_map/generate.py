@@ -220,11 +220,8 @@ STUBS = (
 
 
 def stub_signatures() -> dict[str, str]:
-    """Signatures of torch's built-in functions, from the stubs it comes with.
-
-    A function may have several there; the one with the most parameters is taken.
-    """
-    found: dict[str, str] = {}
+    """Signatures of torch's built-in functions, from the stubs it comes with."""
+    found: dict[str, list[ast.arguments]] = {}
     folder = Path(torch.__file__).parent / "_C"
     for file, owner, prefix in STUBS:
         for node in ast.walk(ast.parse((folder / file).read_text())):
@@ -235,19 +232,37 @@ def stub_signatures() -> dict[str, str]:
             for function in node.body:
                 if isinstance(function, ast.FunctionDef):
                     path = f"{prefix}.{function.name}"
-                    text = stub_parameters(function)
-                    longest = found.get(path, "")
-                    found[path] = max(text, longest, key=lambda t: t.count(","))
-    return found
+                    found.setdefault(path, []).append(function.args)
+    return {path: one_signature(several) for path, several in found.items()}
 
 
-def stub_parameters(function: ast.FunctionDef) -> str:
-    """Parameters of a stub, in brackets, without ``self`` and annotations."""
-    for argument in ast.walk(function.args):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
-    text = ast.unparse(function.args)
+def one_signature(several: list[ast.arguments]) -> str:
+    """Make one signature, in brackets, of those that a function has.
+
+    It is the longest; what another one goes without may be left out: its default
+    is written as None.
+    """
+    longest = max(several, key=lambda a: len(names_of(a)))
+    others = [names_of(a) for a in several if not a.vararg]
+    optional = {n for n in names_of(longest) for names in others if n not in names}
+    plain = [*longest.posonlyargs, *longest.args]
+    defaults: list[ast.expr | None] = [None] * (len(plain) - len(longest.defaults))
+    defaults += longest.defaults
+    for n, argument in enumerate(plain):
+        if defaults[n] is None and (argument.arg in optional or any(defaults[:n])):
+            defaults[n] = ast.Constant(None)
+    longest.defaults = [default for default in defaults if default is not None]
+    for node in ast.walk(longest):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    text = ast.unparse(longest)
     return f"({re.sub(r'^self(, /)?(, )?', '', text)})"
+
+
+def names_of(arguments: ast.arguments) -> list[str]:
+    """Names of all parameters but ``*args`` and ``**kwargs``."""
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [argument.arg for argument in every]
 
 
 def torch_lines() -> list[str]:

@@ -1,0 +1,152 @@
+"""The command ``migrate-examples``: look names up, scan code, measure coverage.
+
+What a command needs is imported when it runs, so that the start takes a tenth of
+a second and no framework.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from migrate_examples import __version__
+
+DESCRIPTION = "What TensorFlow and Keras code is in PyTorch. Runs without either."
+FORMATS = ("text", "json", "html", "sarif", "github")
+KINDS_HELP = (
+    "kinds of findings that make the exit code 1, with commas between: those of the "
+    "report (same, arguments, semantics, lines, none, tf1, trap, unmapped, removed, "
+    "private, unknown), any, or never (default: unknown)"
+)
+EXIT_CODES = (
+    "exit codes: 0 nothing to fail on; 1 findings of the kinds of --fail-on, or, with "
+    "--diff, something to rewrite; 2 wrong usage, or something that could not be read"
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Parser of the whole command line."""
+    made = argparse.ArgumentParser("migrate-examples", description=DESCRIPTION)
+    made.add_argument("--version", action="version", version=__version__)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_lookup(commands)
+    add_scan(commands)
+    add_coverage(commands)
+    return made
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Parser of one command, which knows its help.
+
+    >>> command_parser("lookup").prog
+    'migrate-examples lookup'
+    """
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found: argparse.ArgumentParser = action.choices[name]
+            return found
+    raise KeyError(name)
+
+
+Commands = argparse._SubParsersAction  # has no public name
+
+
+def add_lookup(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add the command that looks names up."""
+    made = commands.add_parser(
+        "lookup",
+        help="say what names are in PyTorch, and what bites",
+        description="Say what names are in PyTorch, and what bites.",
+        epilog="exit code 1 where a name is not in the map",
+    )
+    made.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help='tf.reduce_mean, keras.layers.Dense, Dataset.batch, padding="same"',
+    )
+    made.add_argument("--json", action="store_true", help="for programs")
+
+
+def add_scan(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add the command that scans code."""
+    made = commands.add_parser(
+        "scan",
+        help="say of each reference in your code what it is in PyTorch",
+        description="Say of each reference in your code what it is in PyTorch.",
+        epilog=EXIT_CODES,
+    )
+    made.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="files, folders (.py and .ipynb in them), or - for standard input",
+    )
+    made.add_argument("--format", choices=FORMATS, help="of the report (default: text)")
+    made.add_argument("--output", type=Path, metavar="FILE", help="write it to a file")
+    made.add_argument("--fail-on", metavar="KIND,...", help=KINDS_HELP)
+    made.add_argument("--config", type=Path, metavar="FILE", help="a pyproject.toml")
+    made.add_argument(
+        "--jobs", type=positive, metavar="N", help="processes to share it"
+    )
+    made.add_argument("--site", default="", metavar="URL", help="link findings to it")
+    made.add_argument("--quiet", action="store_true", help="the summary alone")
+    made.add_argument("--no-progress", action="store_true", help="show no bar")
+    change = made.add_mutually_exclusive_group()
+    change.add_argument(
+        "--diff", action="store_true", help="show what can be rewritten mechanically"
+    )
+    change.add_argument("--write", action="store_true", help="rewrite it, in the files")
+
+
+def add_coverage(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add the command that measures how much of real code the map knows."""
+    made = commands.add_parser(
+        "coverage",
+        help="measure how much of real code the map knows",
+        description="Measure how much of real code the map knows, by references.",
+    )
+    made.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        help="a CSV file with the columns symbol and references (default: the "
+        "references of 125 public code bases)",
+    )
+    made.add_argument("--missing", type=positive, default=20, metavar="N", help="names")
+
+
+def positive(text: str) -> int:
+    """Number of at least one, of an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    asked = parser().parse_args(arguments)
+    try:
+        match asked.command:
+            case "lookup":
+                from migrate_examples.api_map.terminal import look_up
+
+                return look_up(asked.names, as_json=asked.json)
+            case "coverage":
+                from migrate_examples.api_map.terminal import print_coverage
+
+                return print_coverage(asked.file, asked.missing)
+            case _:
+                from migrate_examples.scan.command import run
+
+                return run(asked)
+    except BrokenPipeError:  # what reads us has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
