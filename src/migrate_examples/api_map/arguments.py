@@ -153,7 +153,7 @@ def hidden_defaults(row: Row) -> list[str]:
     return [
         f"{a.tf}: {a.remark}"
         for a in compare(row)
-        if "default " in a.remark and a.tf != "dtype"
+        if "default " in a.remark and a.tf not in {"dtype", "layout"}
     ]
 
 

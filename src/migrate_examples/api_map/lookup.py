@@ -10,7 +10,6 @@ from migrate_examples.api_map.index import rows_by_symbol
 from migrate_examples.api_map.symbols import TF_SYMBOLS, lines, main_name, normalise
 
 REMOVED = (
-    "tf.compat.v1.flags.",
     "tf.compat.v1.layers.",
     "tf.compat.v1.nn.rnn_cell.",
     "tf.contrib.",
@@ -25,7 +24,6 @@ REMOVED = (
     "tf.keras.optimizers.experimental.",
     "tf.keras.wrappers.",
     "tf.layers.",
-    "tf_slim.",
 )
 """Namespaces that older versions had and the installed one no longer has."""
 
@@ -50,7 +48,8 @@ class Answer(NamedTuple):
     rows : tuple of Row
         What the map says, the main row first.
     suggestions : tuple of str
-        Names like it, where the status is ``unknown``.
+        Names like it, where the status is ``unknown``; others that end alike
+        where the last part of a name was asked for.
     """
 
     asked: str
@@ -69,7 +68,7 @@ def find(name: str) -> Answer:
     name : str
         As code writes it: ``tf.math.reduce_mean``, ``tensorflow.placeholder``,
         ``keras.layers.Dense``; a method as ``Dataset.batch``; an argument as
-        ``padding="same"``; or the last part alone, where it is unambiguous.
+        ``padding="same"``; or the last part alone.
 
     Examples
     --------
@@ -81,7 +80,7 @@ def find(name: str) -> Answer:
     mapped = rows_by_symbol()
     plain = normalise(name.strip())
     symbol = main_name(plain) or plain
-    for candidate in (symbol, *older_names(symbol)):
+    for candidate in (symbol, *older_names(symbol), short_name(symbol)):
         if candidate in mapped:
             return Answer(name, candidate, "mapped", mapped[candidate])
     if symbol in lines(TF_SYMBOLS):
@@ -90,10 +89,25 @@ def find(name: str) -> Answer:
         return Answer(name, plain, "private")
     if plain.startswith(REMOVED):
         return Answer(name, plain, "removed")
-    ends = [s for s in mapped if s.rpartition(".")[2] == plain]
-    if len(ends) == 1:
-        return find(ends[0])
-    return Answer(name, plain, "unknown", suggestions=(*ends, *similar(plain))[:5])
+    if ends := sorted((s for s in mapped if s.rpartition(".")[2] == plain), key=rank):
+        return find(ends[0])._replace(suggestions=tuple(ends[1:5]))
+    return Answer(name, plain, "unknown", suggestions=tuple(similar(plain)))
+
+
+def rank(symbol: str) -> tuple[bool, int, bool]:
+    """Order of symbols that end alike: today's before old ones, short before long."""
+    is_old = symbol.startswith((*REMOVED, *PRIVATE, "tf.compat.", "tf.raw_ops."))
+    return is_old, symbol.count("."), not symbol.startswith("tf.")
+
+
+def short_name(symbol: str) -> str:
+    """Name under which the rows of a method stand: of its class, without modules.
+
+    >>> short_name("tf.data.Dataset.batch"), short_name("tf.nn.relu")
+    ('Dataset.batch', 'tf.nn.relu')
+    """
+    *_, owner, name = ["", *symbol.split(".")]
+    return f"{owner}.{name}" if owner[:1].isupper() else symbol
 
 
 def older_names(symbol: str) -> list[str]:

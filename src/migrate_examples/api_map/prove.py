@@ -5,6 +5,7 @@ project's own data, never a user's.
 """
 
 import ast
+import contextlib
 import functools
 import itertools
 import logging
@@ -13,6 +14,7 @@ import os
 import re
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +46,9 @@ from migrate_examples.api_map.results import (
 
 # A handful of roundings: the two libraries sum in different orders.
 RTOL = {"float16": 2e-2, "float32": 2e-5, "float64": 1e-12}
+RANDOM = re.compile(r"random|dropout|noise|shuffle|sampl|initiali|mask", re.IGNORECASE)
+"""Code that may draw. To set TensorFlow's seed makes every operation after it slow,
+because it empties the cache of kernels."""
 BOTH = {
     "functools": functools,
     "itertools": itertools,
@@ -164,6 +169,16 @@ def load(module: torch.nn.Module, row: Row, names: dict[str, Any]) -> None:
             state[name].copy_(value)
 
 
+@contextlib.contextmanager
+def folder_for(code: str) -> Iterator[Path | None]:
+    """Make an empty folder for code that writes files; it is gone afterwards."""
+    if "tmp" not in code:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
 def uses_weights(row: Row) -> bool:
     """Tell whether the PyTorch side is given the weights of a Keras layer."""
     if row.weights:
@@ -176,7 +191,8 @@ def evaluate_tf(
     row: Row, inputs: Arrays, seed: int, layouts: set[str]
 ) -> tuple[Side, Arrays]:
     """Evaluate the TensorFlow side: its results, their gradients, its weights."""
-    keras.utils.set_random_seed(seed)
+    if row.compare != "values" or RANDOM.search(row.tf):
+        keras.utils.set_random_seed(seed)
     tensors = {name: tf.constant(x) for name, x in inputs.items()}
     floats = [t for t in tensors.values() if t.dtype.is_floating]
     weights: Arrays = {}
@@ -185,12 +201,9 @@ def evaluate_tf(
         call()  # builds it
         weights.update(randomise(layer, np.random.default_rng(seed)))
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tf.GradientTape(persistent=True) as tape,
-    ):
+    with folder_for(row.tf) as folder, tf.GradientTape(persistent=True) as tape:
         tape.watch(floats)
-        names = {**NAMES_TF, **tensors, "tmp": Path(folder)}
+        names = {**NAMES_TF, **tensors, "tmp": folder}
         if uses_weights(row):
             value = run_applied(row.tf, names, prepare)
         else:
@@ -250,8 +263,8 @@ def evaluate_torch(row: Row, inputs: Arrays, seed: int, weights: Arrays) -> Side
     names |= {name: torch.tensor(w) for name, w in weights.items()}
     if floats:
         names["params"] = [torch.nn.Parameter(floats[0].detach().clone())]
-    with tempfile.TemporaryDirectory() as folder:
-        names["tmp"] = Path(folder)
+    with folder_for(row.torch) as folder:
+        names["tmp"] = folder
         if row.weights:
             value = run_applied(
                 row.torch, names, lambda module, _: load(module, row, names)

@@ -22,6 +22,7 @@ PREFIXES = (
     ("tf.compat.v2.", "tf."),
     ("tf.compat.v1.keras.", "tf.keras."),
     ("tf_keras.", "tf.keras."),
+    ("tf_slim.", "tf.contrib.slim."),
 )
 
 
