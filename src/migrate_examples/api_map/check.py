@@ -56,7 +56,7 @@ def survives(mutant: Row) -> bool:
     try:
         for seed in SEEDS:
             prove(mutant, seed)
-    except Exception:
+    except (Exception, SystemExit):  # a wrong call of argparse leaves the program
         return False
     return True
 

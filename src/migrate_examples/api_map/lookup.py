@@ -107,6 +107,7 @@ def short_name(symbol: str) -> str:
     ('Dataset.batch', 'tf.nn.relu')
     """
     *_, owner, name = ["", *symbol.split(".")]
+    owner = "Model" if owner == "Sequential" else owner
     return f"{owner}.{name}" if owner[:1].isupper() else symbol
 
 

@@ -25,6 +25,9 @@ PREFIXES = (
     ("tf_slim.", "tf.contrib.slim."),
 )
 
+KERAS_MODULES = ("tf.initializers.", "tf.losses.", "tf.metrics.", "tf.optimizers.")
+"""Modules of Keras that TensorFlow has under its own name, too."""
+
 
 class Symbol(NamedTuple):
     """A public name: what it is, its parameters, and the name it is known by.
@@ -120,6 +123,8 @@ def candidates(name: str) -> list[str]:
         found.append(name.replace("tf.compat.v1.", "tf.", 1))
     elif name.startswith("tf."):
         found.append(name.replace("tf.", "tf.compat.v1.", 1))
+        if name.startswith(KERAS_MODULES):
+            found.append(name.replace("tf.", "keras.", 1))
     return found
 
 
