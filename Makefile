@@ -14,12 +14,14 @@ export PYTHONDONTWRITEBYTECODE = 1
 SOURCES := $(shell find src gallery tests -not -name '*.pyc') \
   $(shell find docs -path docs/examples -prune -o -type f -print) \
   conf.py pyproject.toml Makefile README.md CONTRIBUTING.md CHANGELOG.md
+# Each test process imports both frameworks: 1 GB of memory apiece.
+JOBS ?= 2
 # Pages and twins are shown in panes of half the width.
 NARROW := gallery $(wildcard src/migrate_examples/*/in_*.py)
 WIDE := src tests conf.py
 SPHINX := $(BIN)/sphinx-build -n -c . $(SPHINXOPTS) docs build/html
 
-.PHONY: help site serve test lint check-site format clean
+.PHONY: help site serve test lint check-rows symbols check-site format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,11 +29,20 @@ help:  ## list the targets
 site: build/html/.stamp  ## build the site into build/html
 	@echo "The site is built. Open build/html/index.html in a browser, or run: make serve"
 
-build/html/.stamp: .venv/stamp $(SOURCES)
+# Python for browsers, which the page that scans loads. npm compares what it
+# fetched with the registry's checksum; nothing of it is tracked.
+PYODIDE := 314.0.7
+build/pyodide/$(PYODIDE): .venv/stamp
+	@rm -rf build/pyodide && mkdir -p build/pyodide
+	@cd build/pyodide && PATH="$(CURDIR)/$(BIN):$$PATH" npm pack --silent pyodide@$(PYODIDE) >/dev/null \
+	  && tar -xzf pyodide-$(PYODIDE).tgz --strip-components=1 && rm pyodide-$(PYODIDE).tgz
+	@touch $@
+
+build/html/.stamp: .venv/stamp build/pyodide/$(PYODIDE) $(SOURCES)
 	$(SPHINX)
 	@touch $@
 
-serve: .venv/stamp  ## open the site, rebuilt at each change
+serve: .venv/stamp build/pyodide/$(PYODIDE)  ## open the site, rebuilt at each change
 	$(BIN)/sphinx-autobuild -n -c . docs build/html --open-browser \
 	  --watch src --watch gallery --re-ignore '/docs/examples/' --re-ignore '/build/'
 
@@ -39,7 +50,7 @@ test: lint build/test.stamp  ## lint, types, unit tests and doctests
 	@echo "All checks passed, now or when the sources last changed; make -B test runs them again."
 
 build/test.stamp: .venv/stamp $(SOURCES)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 	@touch $@
 
 lint: build/lint.stamp  ## formatting, ruff and mypy
@@ -51,6 +62,12 @@ build/lint.stamp: .venv/stamp $(SOURCES)
 	$(BIN)/ruff check --line-length 64 $(NARROW)
 	$(BIN)/mypy src tests conf.py
 	@touch $@
+
+check-rows: .venv/stamp  ## what is wrong with rows of the map: ROWS='tf.nn tf.abs'
+	$(BIN)/python -m migrate_examples.api_map.check $(ROWS)
+
+symbols: .venv/stamp  ## renew the lists of names from the installed frameworks
+	$(BIN)/python -m migrate_examples.api_map.generate
 
 check-site: site  ## read the built pages as a browser and a reader would
 	$(BIN)/python -m pytest tests/built_site

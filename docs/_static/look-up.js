@@ -1,13 +1,16 @@
-/* The look-up: filters entries as you type and keeps the query in the address.
-   Without JavaScript the page is a long list of entries that open. */
+/* The look-up: filters entries as you type, keeps the query in the address, and
+   loads what opens below an entry when it is opened. Without JavaScript the page
+   is the list of all names with their counterparts. */
 "use strict";
+
+const lookUpBodies = {};
 
 (() => {
   const query = document.getElementById("look-up-query");
   if (!query) return;
   const entries = [...document.querySelectorAll("details.entry")];
-  const sections = [...document.querySelectorAll("section")].filter((s) =>
-    s.querySelector(":scope > details.entry"));
+  const sections = [...document.querySelectorAll("section.look-up-part")];
+  const scripts = new URL("look-up/", document.currentScript.src);
   const buttons = [...document.querySelectorAll(".look-up .kinds button")];
   const count = document.getElementById("look-up-count");
   const contents = document.querySelector(".toc-tree");
@@ -58,6 +61,32 @@
     history.replaceState(null, "", address);
   };
 
+  /* Bodies of a namespace, loaded once. */
+  const loading = {};
+  const load = (part) => loading[part] ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = new URL(`${part}.js`, scripts);
+    script.onload = done;
+    script.onerror = () => failed(new Error(`${script.src} could not be loaded`));
+    document.head.append(script);
+  });
+  const fill = async (entry) => {
+    if (entry.querySelector(":scope > .body")) return;
+    const body = document.createElement("div");
+    body.className = "body";
+    body.textContent = "Loading …";
+    entry.append(body);
+    try {
+      await load(entry.closest("section").id);
+      body.innerHTML = lookUpBodies[entry.id];
+    } catch (error) {
+      body.textContent = error.message;
+    }
+  };
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.matches?.("details.entry") && target.open) fill(target);
+  }, true);
+
   const visible = () => entries.filter((e) => !e.hidden && !e.closest("section").hidden)
     .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
     .map((e) => e.querySelector("summary"));
@@ -69,7 +98,11 @@
     else if (all[next]) all[next].focus();
   };
 
-  query.addEventListener("input", filter);
+  let waiting;
+  query.addEventListener("input", () => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(filter);
+  });
   for (const button of buttons) {
     button.addEventListener("click", () => {
       button.ariaPressed = String(button.ariaPressed !== "true");

@@ -38,7 +38,7 @@ def reason_of(call: ast.Call) -> str:
 
 def skips(tests: Path) -> Iterator[Gap]:
     """Each call of ``pytest.skip``, ``mark.skipif`` or ``mark.xfail`` in the tests."""
-    for path in sorted(tests.rglob("*.py")):
+    for path in sorted(set(tests.rglob("*.py")) - set(tests.glob("data/**/*.py"))):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(attr=attr)) if attr in SKIPS:

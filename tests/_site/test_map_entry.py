@@ -1,15 +1,16 @@
-"""The look-up page: entries, badges, figures."""
+"""Entries of the look-up page: their lines and bodies."""
 
 import pytest
 
-from migrate_examples._site.map_page import (
+from migrate_examples._site.map_entry import (
     badge,
-    entry,
+    body,
     first_line,
     inline,
+    line,
     measured_text,
 )
-from migrate_examples._site.proofs import Measured, key
+from migrate_examples._site.proofs import Measured
 from migrate_examples.api_map import Row
 
 ROW = Row(
@@ -23,12 +24,13 @@ MEASURED = Measured(2.4e-7, None, 2e-5, {"empty": "shape (0,) against ()"})
 
 
 def test_an_entry_says_all_that_the_row_says() -> None:
-    html = entry("tf.reduce_sum", (ROW,), {key(ROW): MEASURED})
-    assert 'id="tf-reduce_sum"' in html
-    assert "tf.math.reduce_sum" in html
-    assert "torch.sum" in html
+    shown = line("tf.reduce_sum", (ROW,), MEASURED)
+    assert 'id="tf-reduce_sum"' in shown
+    assert "✓ 2e-07" in shown
+    assert "torch.sum" in shown
+    html = body("tf.reduce_sum", (ROW,), [MEASURED])
+    assert "<code>tf.math.reduce_sum</code>" in html
     assert "axis is called <code>dim</code>" in html
-    assert "✓ 2e-07" in html
     assert "On an empty batch the sides differ: shape (0,) against ()." in html
     assert 'href="guide/tensors.html"' in html
     assert "<code>keepdims=False</code>" in html
@@ -36,7 +38,7 @@ def test_an_entry_says_all_that_the_row_says() -> None:
 
 def test_text_is_escaped() -> None:
     row = ROW._replace(note="<script>x</script>", torch="x < y", pitfall="a & b")
-    html = entry("tf.reduce_sum", (row,), {key(row): MEASURED})
+    html = line("tf.x", (row,), MEASURED) + body("tf.x", (row,), [MEASURED])
     assert "<script>" not in html
     assert "a &amp; b" in html
 
