@@ -122,6 +122,8 @@ const lookUpBodies = {};
       event.preventDefault();
       move(event.key === "ArrowDown" ? 1 : -1);
     } else if (event.key === "Enter" && event.target === query) {
+      event.preventDefault(); // the entry would be closed again
+      filter();
       const first = visible()[0];
       if (first) { first.parentElement.open = true; first.focus(); }
     }

@@ -60,6 +60,14 @@ def prepare(app: Sphinx, _config: Config) -> None:
     pack(folder / "migrate_examples.zip")
 
 
+def add_files(app: Sphinx, page: str, *_: object) -> None:
+    """Let the page that scans load its script and its style, and no other page."""
+    if page == "scan":
+        app.add_css_file("scanner.css")
+        app.add_js_file("scanner.js", loading_method="defer")
+
+
 def setup(app: Sphinx) -> None:
     """Register the preparation, before Sphinx looks at its static folders."""
     app.connect("config-inited", prepare, priority=1)
+    app.connect("html-page-context", add_files)

@@ -138,10 +138,16 @@ def make_folder(app: Sphinx, _config: Config) -> None:
     Path(app.confdir, FOLDER).mkdir(parents=True, exist_ok=True)
 
 
+def add_files(app: Sphinx, page: str, *_: object) -> None:
+    """Let the page load its script and its style, and no other page."""
+    if page == "api-map":
+        app.add_css_file("look-up.css")
+        app.add_js_file("look-up.js", loading_method="defer")
+
+
 def setup(app: Sphinx) -> None:
     """Register directives and files."""
     app.connect("config-inited", make_folder, priority=1)
     app.add_directive("look-up", LookUp)
     app.add_directive("map-figures", MapFigures)
-    app.add_css_file("look-up.css")
-    app.add_js_file("look-up.js", loading_method="defer")
+    app.connect("html-page-context", add_files)

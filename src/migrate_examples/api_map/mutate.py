@@ -42,6 +42,8 @@ NO_VALUE = {
     "device",
     "dynamic",
     "fullgraph",
+    "generator",
+    "memory_format",
     "mode",
     "num_workers",
     "pin_memory",
