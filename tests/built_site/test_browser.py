@@ -260,7 +260,8 @@ def test_the_page_scans_what_is_pasted(site: str, browser: Browser) -> None:
         ".startsWith('Scanned in')",
         timeout=60_000,
     )
-    report = page.frame_locator("#scanner-report").locator("body").inner_text()
+    report = page.frame_locator("#scanner-report").locator("body").text_content()
+    assert report
     for finding in scan_text(source, "pasted.py").findings:
         assert finding.symbol in report, finding
     assert "PADDING-SAME" in report

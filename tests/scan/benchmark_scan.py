@@ -1,0 +1,78 @@
+"""Lines a second of the scan and of ``tf_upgrade_v2``, on the same sources.
+
+``python tests/scan/benchmark_scan.py FOLDER [EVERY]`` reads every ``EVERY``-th
+Python file of the folder (all, where it is not given) with both. Each has one
+process of its own, as its users start it; they take turns of some files, so
+that a busy machine slows both. What counts is the time of the process itself,
+without the imports, and without the map that the scan reads at its first file.
+"""
+
+import io
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from migrate_examples.scan import scan, scan_text
+
+TURN = 20
+"""Files that one reads before it is the other's turn."""
+
+WARM_UP = "import tensorflow as tf\ntf.keras.layers.Conv2D(1, 1, padding='same')\n"
+
+
+def upgrade(files: list[Path]) -> tuple[float, list[Path]]:
+    """Seconds that TensorFlow's own converter takes, and the files it can read."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from tensorflow.tools.compatibility import ast_edits, tf_upgrade_v2
+
+    total, done = 0.0, []
+    upgrader = ast_edits.ASTCodeUpgrader(tf_upgrade_v2.TFAPIChangeSpec())
+    for path in files:
+        start = time.process_time()
+        try:
+            with path.open(encoding="utf-8") as file:
+                upgrader.process_opened_file(str(path), file, str(path), io.StringIO())
+        except Exception:  # what it stumbles over, neither counts
+            continue
+        total += time.process_time() - start
+        done.append(path)
+    return total, done
+
+
+def look(files: list[Path]) -> float:
+    """Seconds that the scan takes for files."""
+    scan_text(WARM_UP)
+    start = time.process_time()
+    scan(files, jobs=1)
+    return time.process_time() - start
+
+
+def main(folder: Path, every: int) -> str:
+    """The figures, as text."""
+    files = [f for f in sorted(folder.rglob("*.py"))[::every] if f.stat().st_size]
+    lines, count, ours, theirs = 0, 0, 0.0, 0.0
+    context = get_context("spawn")
+    with (
+        ProcessPoolExecutor(1, context) as scanner,
+        ProcessPoolExecutor(1, context) as converter,
+    ):
+        for start in range(0, len(files), TURN):
+            turn = files[start : start + TURN]
+            seconds, read = converter.submit(upgrade, turn).result()
+            theirs += seconds
+            ours += scanner.submit(look, read).result()
+            lines += sum(path.read_bytes().count(b"\n") for path in read)
+            count += len(read)
+    return (
+        f"{count} of {len(files)} files, {lines} lines\n"
+        f"tf_upgrade_v2 {lines / theirs:10.0f} lines/s\n"
+        f"scan          {lines / ours:10.0f} lines/s\n"
+        f"ratio         {theirs / ours:10.1f}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(Path(sys.argv[1]), int((*sys.argv, "1")[2])))
