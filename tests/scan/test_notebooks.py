@@ -89,6 +89,11 @@ def test_python_2_in_a_cell() -> None:
     assert (problem.place.cell, problem.place.line) == (2, 2)
 
 
+def test_a_notebook_without_tensorflow_is_read_all_the_same() -> None:
+    assert scan_text(notebook("%matplotlib inline\n!ls"), "x.ipynb").problems == ()
+    assert len(scan_text(notebook("x = ("), "x.ipynb").problems) == 1
+
+
 def test_the_older_format() -> None:
     cells = [{"cell_type": "code", "input": [HEAD + "\n", "tf.abs(x)"]}]
     text = json.dumps({"worksheets": [{"cells": cells}], "nbformat": 3})

@@ -1,5 +1,6 @@
 """An entry of the look-up page: its line, and what opens below it."""
 
+import re
 from html import escape
 
 from pygments import highlight
@@ -12,6 +13,7 @@ from migrate_examples.api_map.arguments import compare, torch_symbol
 from migrate_examples.api_map.lookup import aliases, anchor
 
 FORMATTER = HtmlFormatter(nowrap=True)
+TELLING = re.compile(r"^(?!import|from).*\b(torch|nn|F|optim|DataLoader)\b")
 LEXER = PythonLexer(stripnl=True)
 WORDS = {
     "same": "same",
@@ -35,9 +37,11 @@ def code(text: str) -> str:
     return f'<pre tabindex="0">{highlight(text.strip(), LEXER, FORMATTER)}</pre>'
 
 
-def first_line(text: str) -> str:
-    """What stands behind the arrow: the last line, where the work is done."""
-    return text.strip().splitlines()[-1] if text.strip() else "—"
+def first_line(code: str) -> str:
+    """What stands beside the name: of several lines the first that uses PyTorch."""
+    lines = code.strip().splitlines() or ["—"]
+    telling = (line.strip() for line in lines if TELLING.search(line))
+    return lines[0] if len(lines) == 1 else next(telling, lines[-1])
 
 
 def figure(x: float) -> str:

@@ -70,6 +70,9 @@ class Row(NamedTuple):
     see : str
         Section whose chapter explains the subject: ``page``, or that of the
         file.
+    main : bool
+        Whether the row stands first among those of its symbol; else the
+        shortest does.
     """
 
     tf: str
@@ -87,6 +90,7 @@ class Row(NamedTuple):
     tf2: str = ""
     named: str = ""
     see: str = ""
+    main: bool = False
 
     @property
     def symbol(self) -> str:

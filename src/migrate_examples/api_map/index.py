@@ -16,7 +16,8 @@ from migrate_examples.api_map import ROWS, SYMBOL, Row, read_row
 from migrate_examples.api_map.symbols import main_name
 
 STATED = re.compile(r"^symbol = (?:'([^']*)'|\"([^\"\\]*)\")$", re.M)
-TF_SIDE = re.compile(r"^tf = (.*(?:\n(?!\w+ = ).*)*)", re.M)
+LONG = ('"""', "'''")
+"""Quotes of texts of several lines."""
 
 
 class Table(NamedTuple):
@@ -28,10 +29,13 @@ class Table(NamedTuple):
 
     def symbol(self) -> str:
         """Symbol of the row, without parsing it."""
-        if stated := STATED.search(self.text):
+        text = self.text
+        if "\nsymbol = " in text and (stated := STATED.search(text)):
             return stated[1] or stated[2]
-        side = TF_SIDE.search(self.text)
-        found = side and SYMBOL.search(side[1])
+        start = text.find("\ntf = ") + len("\ntf = ")
+        quotes = text[start : start + 3]
+        end = quotes if quotes in LONG else "\n"
+        found = SYMBOL.search(text, start, text.find(end, start + 3))
         return found[0] if found else self.row().symbol
 
     def row(self) -> Row:
@@ -42,7 +46,7 @@ class Table(NamedTuple):
 def tables(file: Path) -> Iterator[Table]:
     """Cut a file of rows into its tables."""
     head, *texts = re.split(r"^\[\[row\]\]$", file.read_text(), flags=re.M)
-    chapter = tomllib.loads(head).get("page", "")
+    chapter = tomllib.loads(head).get("page", "") if head.strip() else ""
     for text in texts:
         yield Table(file, chapter, text)
 
@@ -80,9 +84,10 @@ class RowsBySymbol(Mapping[str, tuple[Row, ...]]):
         return len(self.tables)
 
 
-def plainness(row: Row) -> tuple[bool, int, int]:
-    """Order of the rows of a symbol: executed before others, short before long."""
-    return not row.executed, row.tf.strip().count("\n"), len(row.tf) + len(row.torch)
+def plainness(row: Row) -> tuple[bool, bool, int, int]:
+    """Order of the rows of a symbol: what is executed, said to be main, short."""
+    lines = row.tf.strip().count("\n")
+    return not row.executed, not row.main, lines, len(row.tf) + len(row.torch)
 
 
 @cache

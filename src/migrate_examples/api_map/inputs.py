@@ -104,7 +104,7 @@ def draw(text: str, rng: np.random.Generator) -> NDArray[Any]:
 
     Examples
     --------
-    >>> draw("f64[3] prob", np.random.default_rng(0)).sum()
+    >>> float(draw("f64[3] prob", np.random.default_rng(0)).sum())
     1.0
     """
     spec = parse(text)

@@ -91,7 +91,7 @@ def mutants(row: Row, most: int = 8) -> list[Row]:
     --------
     >>> row = Row("tf.reduce_mean(x, axis=1)", "x.mean(dim=1)")
     >>> [mutant.torch for mutant in mutants(row)]
-    ['x.mean(dim=0)', 'x.mean()', 'x.sum(dim=1)']
+    ['x.mean(dim=0)', 'x.mean()', 'x.sum(dim=1)', 'x.mean(dim=2)']
     """
     tree = ast.parse(row.torch.strip())
     right = ast.unparse(tree)

@@ -101,6 +101,8 @@ def main_name(name: str) -> str | None:
     >>> main_name("tf.reduce_meen")
     """
     known = lines(TF_SYMBOLS)
+    if line := known.get(name):  # the quick way, for a name as the lists have it
+        return line[len(name) + 3 :] if line.startswith(f"{name} = ") else name
     for candidate in candidates(normalise(name)):
         if line := known.get(candidate):
             alias = ALIAS.match(line)

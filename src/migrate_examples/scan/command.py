@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +99,8 @@ def wants_colour() -> bool:
 
 def write_report(file: Path, text: str, paths: list[str], settings: Settings) -> None:
     """Write the report to a file, whole or not at all, and never to a scanned one."""
+    import tempfile  # noqa: PLC0415  takes a while, and few reports need it
+
     for path in Files([Path(p) for p in paths if p != STANDARD_INPUT], settings).found:
         if file.exists() and path.exists() and file.samefile(path):
             raise UsageError(f"{file} is one of the scanned files: name another")

@@ -1,7 +1,6 @@
 """Comments that take findings out: ``# migrate: ignore``."""
 
 import re
-import tokenize
 from io import StringIO
 from typing import NamedTuple
 
@@ -62,6 +61,8 @@ def find_ignored(text: str) -> Ignored | None:
 
 def comments(text: str) -> list[tuple[int, str]]:
     """Comments of a text with their lines, as far as it can be read."""
+    import tokenize  # noqa: PLC0415  takes a while, and few files need it
+
     found = []
     try:
         for token in tokenize.generate_tokens(StringIO(text).readline):

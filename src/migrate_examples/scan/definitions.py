@@ -161,7 +161,7 @@ def read_class(r: Reading, node: ast.ClassDef) -> None:
     own.attributes.update(r.scope.names)
     waiting += sorted(r.waiting, key=lambda f: getattr(f.node, "name", "") not in FIRST)
     r.scope, r.own, r.waiting = around, around_own, waiting
-    around.bind(node.name, own)
+    r.bind(node.name, own)
 
 
 FIRST = {"__init__", "build", "setup", "setUp"}
@@ -217,14 +217,17 @@ def bind_parameters(r: Reading, function: UserFunction) -> None:
     usual = TENSOR if function.takes_tensors else None
     for argument in given.args:
         names[argument.arg] = usual
+    if usual is not None:
+        r.known.update(a.arg for a in given.args)
     if given.posonlyargs or given.kwonlyargs or given.vararg or given.kwarg:
         for argument in (*given.posonlyargs, *given.kwonlyargs):
-            names[argument.arg] = usual
+            names[argument.arg] = None
         for rest in (given.vararg, given.kwarg):
             if rest is not None:
                 names[rest.arg] = None
     if function.types is not None:
         names.update(function.types)
+        r.known.update(function.types)
     if function.is_method and function.own is not None:
         bind_self(r, function, function.own, [*given.posonlyargs, *given.args])
 
@@ -236,11 +239,13 @@ def bind_self(
     names = r.scope.names
     if given:
         names[given[0].arg] = Instance(own.kind, own=own)
+        r.known.add(given[0].arg)
     method = getattr(function.node, "name", "")
     if len(given) > 1 and names[given[1].arg] is None:
         for owner in family(own.kind):
             if kind := CALLED_WITH.get(f"{owner}.{method}"):
                 names[given[1].arg] = Instance(kind)
+                r.known.add(given[1].arg)
 
 
 @reads(ast.Return)

@@ -32,11 +32,12 @@ TENSOR = Instance("Tensor")
 def read_name(r: Reading, node: ast.Name) -> Value:
     """Read a name on its own."""
     name = node.id
+    if name not in r.known:
+        return None
     scope: Scope | None = r.scope
     while scope is not None:
-        names = scope.names
-        if name in names:
-            value = names[name]
+        if name in scope.names:
+            value = scope.names[name]
             if value.__class__ is str:
                 r.mark_symbol(node, node, value, name)
             return value
@@ -46,23 +47,42 @@ def read_name(r: Reading, node: ast.Name) -> Value:
 
 @reads(ast.Attribute)
 def read_attribute(r: Reading, node: ast.Attribute) -> Value:
-    """Read a chain of attributes, as far as it can be followed."""
+    """Read an attribute: of a name, of another attribute, or of a result."""
+    inner = node.value
+    if inner.__class__ is Name:
+        name = inner.id
+        if name in r.known:
+            scope: Scope | None = r.scope
+            while scope is not None:
+                if name in scope.names:
+                    return read_attribute_of(r, inner, scope.names[name], [node])
+                scope = scope.parent
+        if node.attr in DISTINCTIVE and name not in r.imported:
+            read_guessed(r, node)
+        return None
+    if inner.__class__ is Attribute:
+        return read_chain(r, node)
+    return read_attribute_of(r, inner, READERS[inner.__class__](r, inner), [node])
+
+
+def read_chain(r: Reading, node: ast.Attribute) -> Value:
+    """Read attributes of attributes: they may be one name together."""
     chain = [node]
     inner = node.value
     while inner.__class__ is Attribute:
         chain.append(inner)
         inner = inner.value
-    value: Value = None
     if inner.__class__ is Name:
-        name = inner.id
-        scope: Scope | None = r.scope
-        while scope is not None:
-            if name in scope.names:
-                value = scope.names[name]
-                break
-            scope = scope.parent
+        value = r.scope.find(inner.id)[1] if inner.id in r.known else None
     else:
         value = READERS[inner.__class__](r, inner)
+    return read_attribute_of(r, inner, value, chain)
+
+
+def read_attribute_of(
+    r: Reading, inner: ast.expr, value: Value, chain: list[ast.Attribute]
+) -> Value:
+    """Follow attributes of a value, the next one last in ``chain``."""
     while chain:
         if value is None:
             attribute = chain.pop()
@@ -258,8 +278,10 @@ def read_conditional(r: Reading, node: ast.IfExp) -> Value:
 def read_walrus(r: Reading, node: ast.NamedExpr) -> Value:
     """Read ``a := b``."""
     value = value_of(r, node.value)
-    if value.__class__ is str:
-        r.aliases.add(node.target.id)
+    if value is not None:
+        r.known.add(node.target.id)
+        if value.__class__ is str:
+            r.aliases.add(node.target.id)
     r.scope.bind_walrus(node.target.id, value)
     return value
 

@@ -12,7 +12,7 @@ from migrate_examples.scan.comments import Ignored, find_ignored
 from migrate_examples.scan.findings import Finding, Place, Problem
 from migrate_examples.scan.names import ROOTS
 from migrate_examples.scan.notebooks import NotebookError, read_notebook
-from migrate_examples.scan.parse import Unreadable, parse, parse_cell
+from migrate_examples.scan.parse import Unreadable, check, parse, parse_cell
 from migrate_examples.scan.reading import Mark, Reading, read_body
 from migrate_examples.scan.settings import Settings
 from migrate_examples.scan.sources import problem
@@ -20,7 +20,7 @@ from migrate_examples.scan.sources import problem
 READERS_OF_NODES = (calls, definitions, expressions, statements)
 ORDER = itemgetter(0, 1, 4)
 """Marks are sorted by line, column and category."""
-FOLLOWED = re.compile(rf"\b(?:{'|'.join(ROOTS)})\b")
+FOLLOWED = {root: re.compile(rf"{root}\b(?<!\w{root})") for root in ROOTS}
 """A text without these words imports nothing that is followed."""
 
 
@@ -73,6 +73,10 @@ def count_lines(parts: list[Part]) -> int:
 
 def scan_parts(parts: list[Part], name: str, settings: Settings) -> Result:
     """Scan the parts of a file, whose names are those of one module."""
+    if len(parts) == 1 and not parts[0].cell and not is_followed(parts[0].text):
+        wrong = check(parts[0].text)
+        found = () if wrong is None else (problem(name, *wrong),)
+        return Result((), found, count_lines(parts))
     trees, problems = [], []
     for part in parts:
         if part.cell:
@@ -80,13 +84,10 @@ def scan_parts(parts: list[Part], name: str, settings: Settings) -> Result:
         else:
             tree = parse(part.text, part.start)
         if isinstance(tree, Unreadable):
-            place = Place(
-                name, tree.line, tree.column, tree.line, tree.column, part.cell
-            )
-            problems.append(Problem(place, tree.message))
+            problems.append(problem(name, *tree, part.cell))
         else:
             trees.append(tree)
-    marks = read_trees(trees) if any(is_followed(p.text) for p in parts) else []
+    marks = read_trees(trees)
     if not marks:
         return Result((), tuple(problems), count_lines(parts))
     findings, ignored = place_findings(marks, parts, name, settings)
@@ -95,8 +96,7 @@ def scan_parts(parts: list[Part], name: str, settings: Settings) -> Result:
 
 def is_followed(text: str) -> bool:
     """Tell whether a text may import anything that is followed; quick to say no."""
-    is_near = "keras" in text or "tensorflow" in text or "tf_slim" in text
-    return is_near and FOLLOWED.search(text) is not None
+    return any(root in text and word.search(text) for root, word in FOLLOWED.items())
 
 
 def read_trees(trees: list[ast.Module]) -> list[Mark]:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import symtable
 import sys
 from typing import NamedTuple
 
@@ -46,6 +47,19 @@ def parse(text: str, lines_before: int = 0) -> ast.Module | Unreadable:
         return Unreadable("nested too deeply to be read", 1, 1)
     except ValueError as error:  # null bytes
         return Unreadable(str(error), 1, 1)
+
+
+def check(text: str) -> Unreadable | None:
+    """Say why a text has no syntax tree, without making one where it has."""
+    try:
+        symtable.symtable(text, "<text>", "exec")
+    except SyntaxError as error:
+        return unreadable(text, error, 0)
+    except (RecursionError, MemoryError):
+        return Unreadable("nested too deeply to be read", 1, 1)
+    except ValueError as error:  # null bytes
+        return Unreadable(str(error), 1, 1)
+    return None
 
 
 def unreadable(text: str, error: SyntaxError, lines_before: int) -> Unreadable:

@@ -41,6 +41,12 @@ class Reading:
     aliases : set of str
         Names that ever stood for a symbol or module: to read any other name
         finds nothing.
+    known : set of str
+        Names that ever had a value that is followed: any other has none, in
+        whatever scope.
+    imported : set of str
+        Names that were imported from elsewhere: modules, most of them, whose
+        functions are no methods of TensorFlow's.
     reported : set of str
         Names whose import was reported: their use is not reported again.
     follows : bool
@@ -61,6 +67,8 @@ class Reading:
         self.classes: list[UserClass] = []
         self.is_silent = False
         self.aliases: set[str] = set()
+        self.known: set[str] = set()
+        self.imported: set[str] = set()
         self.reported: set[str] = set()
         self.follows = False
         self.roots: set[str] = set()
@@ -69,8 +77,10 @@ class Reading:
 
     def bind(self, name: str, value: Value) -> None:
         """Give a name a value in the scope that is read."""
-        if value.__class__ is str:
-            self.aliases.add(name)
+        if value is not None:
+            self.known.add(name)
+            if value.__class__ is str:
+                self.aliases.add(name)
         scope = self.scope
         if scope.elsewhere:
             scope.bind(name, value)

@@ -68,6 +68,8 @@ def merge(first: dict[str, Value], second: dict[str, Value]) -> dict[str, Value]
     >>> merge({"tf": "tf", "x": None}, {"tf": None, "x": "keras"})
     {'tf': 'tf', 'x': 'keras'}
     """
+    if first == second:
+        return first
     merged = {**second, **first}
     for name, value in second.items():
         if value is not None and merged[name] is None:

@@ -24,9 +24,11 @@ class SourceError(ValueError):
         self.line = line
 
 
-def problem(file: str, message: str, line: int = 1, column: int = 1) -> Problem:
+def problem(
+    file: str, message: str, line: int = 1, column: int = 1, cell: int = 0
+) -> Problem:
     """Make a problem with its place."""
-    return Problem(Place(file, line, column, line, column), message)
+    return Problem(Place(file, line, column, line, column, cell), message)
 
 
 def reason(error: OSError) -> str:
@@ -110,7 +112,7 @@ def read_bytes(path: Path, settings: Settings) -> bytes:
         Where it is too large, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             if size > settings.max_file_size:
                 limit = readable(settings.max_file_size)
@@ -143,7 +145,7 @@ def decode(data: bytes) -> str:
         Where it is binary, or not in the encoding it says.
 
     >>> decode(b"# coding: latin-1\n# \xe9")
-    '# coding: latin-1\\n# é'
+    '# coding: latin-1\n# é'
     """
     if data.startswith(codecs.BOM_UTF8):
         data, encoding = data[3:], "utf-8"

@@ -100,6 +100,8 @@ def read_import(r: Reading, node: ast.Import) -> None:
         if path is not None:
             r.follows = True
             mark_import(r, alias, path)
+        else:
+            r.imported.add(alias.asname or root)
         if alias.asname:
             r.bind(alias.asname, path)
         else:
@@ -119,6 +121,7 @@ def read_import_from(r: Reading, node: ast.ImportFrom) -> None:
                 for name in star_names(path):
                     r.bind(name, f"{path}.{name}")
         elif path is None:
+            r.imported.add(alias.asname or alias.name)
             r.bind(alias.asname or alias.name, None)
         else:
             whole = import_path(f"{module}.{alias.name}") or path

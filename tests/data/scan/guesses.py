@@ -1,8 +1,9 @@
 """Objects that come from elsewhere."""
 import tensorflow as tf
-from elsewhere import build, optimizer, tensor
+from elsewhere import build, tensor_tools
 
-model = build()
+model, optimizer, tensor = build()
+tensor_tools.as_list(tensor)
 model.compile(optimizer="adam", loss="mse")
 model.fit(x, epochs=3)
 optimizer.apply_gradients(pairs)
