@@ -72,7 +72,8 @@ def look(files: list[Path]) -> float:
 def main(folder: Path, every: int) -> str:
     """The figures, as text."""
     files = [f for f in sorted(folder.rglob("*.py"))[::every] if f.stat().st_size]
-    lines, count, ours, theirs = 0, 0, 0.0, 0.0
+    ours, theirs = 0.0, 0.0
+    both: list[Path] = []
     context = get_context("spawn")
     with (
         ProcessPoolExecutor(1, context) as scanner,
@@ -83,10 +84,10 @@ def main(folder: Path, every: int) -> str:
             seconds, read = upgrader.submit(upgrade, turn).result()
             theirs += seconds
             ours += scanner.submit(look, read).result()
-            lines += sum(path.read_bytes().count(b"\n") for path in read)
-            count += len(read)
+            both += read
+    lines = sum(path.read_bytes().count(b"\n") for path in both)
     return (
-        f"{count} of {len(files)} files, {lines} lines\n"
+        f"{len(both)} of {len(files)} files, {lines} lines\n"
         f"tf_upgrade_v2 {lines / theirs:10.0f} lines/s\n"
         f"scan          {lines / ours:10.0f} lines/s\n"
         f"ratio         {theirs / ours:10.1f}\n"
