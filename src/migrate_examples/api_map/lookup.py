@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from migrate_examples.api_map import Row
 from migrate_examples.api_map.index import rows_by_symbol
+from migrate_examples.api_map.older import last_had
 from migrate_examples.api_map.symbols import TF_SYMBOLS, lines, main_name, normalise
 
 REMOVED = (
@@ -30,6 +31,14 @@ REMOVED = (
 PRIVATE = ("tf.python.", "tf.core.", "tf.compiler.", "tf.tools.", "tf.examples.")
 """Code of TensorFlow that is importable, and no part of its published API."""
 
+UNLISTED = (
+    "tf.experimental.dtensor.",
+    "tf.experimental.numpy.",
+    "keras.optimizers.legacy.",
+    "tf.keras.optimizers.legacy.",
+)
+"""Namespaces that exist and whose names the list of symbols leaves out."""
+
 
 class Answer(NamedTuple):
     """What is known of a name.
@@ -42,8 +51,8 @@ class Answer(NamedTuple):
         The name the object is known by.
     status : str
         ``mapped``: the map has rows for it. ``unmapped``: it exists, the map
-        does not have it. ``removed``: an older version had its namespace.
-        ``private``: not part of the published API. ``unknown``: there is no
+        does not have it. ``removed``: an older version had it, or its
+        namespace. ``private``: not part of the published API. ``unknown``: there is no
         such name.
     rows : tuple of Row
         What the map says, the main row first.
@@ -80,18 +89,47 @@ def find(name: str) -> Answer:
     mapped = rows_by_symbol()
     plain = normalise(name.strip())
     symbol = main_name(plain) or plain
-    for candidate in (symbol, *older_names(symbol), short_name(symbol)):
+    for candidate in (symbol, *other_spellings(symbol), short_name(symbol)):
         if candidate in mapped:
             return Answer(name, candidate, "mapped", mapped[candidate])
     if symbol in lines(TF_SYMBOLS):
         return Answer(name, symbol, "unmapped")
-    if plain.startswith(PRIVATE) or ".src." in plain:
-        return Answer(name, plain, "private")
-    if plain.startswith(REMOVED):
-        return Answer(name, plain, "removed")
+    if (status := status_of(plain)) != "unknown":
+        return Answer(name, plain, status)
     if ends := sorted((s for s in mapped if s.rpartition(".")[2] == plain), key=rank):
         return find(ends[0])._replace(suggestions=tuple(ends[1:5]))
     return Answer(name, plain, "unknown", suggestions=tuple(similar(plain)))
+
+
+def status_of(name: str) -> str:
+    """Status of a name that is not in the list of symbols.
+
+    >>> status_of("tf.mul"), status_of("tf.python.ops.math_ops.add")
+    ('removed', 'private')
+    """
+    plain = normalise(name)
+    if plain.startswith(UNLISTED):
+        return "unmapped"
+    if is_private(plain):
+        return "private"
+    return "removed" if last_had(plain) or is_gone(plain) else "unknown"
+
+
+def is_private(path: str) -> bool:
+    """Tell whether a name is importable and no part of the published API."""
+    plain = normalise(path) + "."
+    return (
+        plain.startswith(PRIVATE)
+        or ".src." in plain
+        or ".python." in plain
+        or any(p.startswith("_") and not p.startswith("__") for p in plain.split("."))
+    )
+
+
+def is_gone(path: str) -> bool:
+    """Tell whether a name lies where names are removed or private."""
+    plain = normalise(path) + "."
+    return is_private(path) or plain.replace("tf.compat.v1.", "tf.").startswith(REMOVED)
 
 
 def rank(symbol: str) -> tuple[bool, int, bool]:
@@ -111,7 +149,7 @@ def short_name(symbol: str) -> str:
     return f"{owner}.{name}" if owner[:1].isupper() else symbol
 
 
-def older_names(symbol: str) -> list[str]:
+def other_spellings(symbol: str) -> list[str]:
     """Names under which rows of removed or TF1 symbols may stand."""
     if symbol.startswith("tf.compat.v1."):
         return [symbol.replace("tf.compat.v1.", "tf.", 1)]

@@ -5,12 +5,8 @@ from typing import NamedTuple
 
 from migrate_examples.api_map import Row
 from migrate_examples.api_map.index import rows_by_symbol
-from migrate_examples.api_map.lookup import (
-    PRIVATE,
-    REMOVED,
-    anchor,
-    find,
-)
+from migrate_examples.api_map.lookup import UNLISTED, anchor, find, is_gone
+from migrate_examples.api_map.older import canonical, last_had, older_names
 from migrate_examples.api_map.symbols import (
     TF_SYMBOLS,
     candidates,
@@ -19,7 +15,6 @@ from migrate_examples.api_map.symbols import (
     normalise,
     versions,
 )
-from migrate_examples.scan.older import canonical, last_had, older_names
 
 ROOTS = {
     "tensorflow": "tf",
@@ -47,14 +42,6 @@ VIEWS = {
     "tf.metrics": "tf.keras.metrics",
     "tf.optimizers": "tf.keras.optimizers",
 }
-
-UNLISTED = (
-    "tf.experimental.dtensor.",
-    "tf.experimental.numpy.",
-    "keras.optimizers.legacy.",
-    "tf.keras.optimizers.legacy.",
-)
-"""Namespaces that exist and whose names the list of symbols leaves out."""
 
 WORDS = {
     "unmapped": "TensorFlow has it, the map does not: look for it by hand.",
@@ -134,36 +121,12 @@ def entry(name: str) -> Entry:
     answer = find(name)
     if answer.rows:
         return entry_of_row(answer.symbol, answer.rows[0])
-    if answer.status == "unmapped" and (short := short_method(answer.symbol)):
-        return entry_of_row(short, rows_by_symbol()[short][0])
-    status, message = answer.status, ""
-    if status in {"unknown", "removed"}:
-        status, message = status_of(name)
-    message = message or WORDS[status]
-    if status == "unknown" and answer.suggestions:
+    message = WORDS[answer.status]
+    if answer.status == "removed" and (version := last_had(name)):
+        message = f"{version} had it; {versions(TF_SYMBOLS)} have not."
+    if answer.status == "unknown" and answer.suggestions:
         message += f" Did you mean {' or '.join(answer.suggestions[:2])}?"
-    return Entry(status, answer.symbol, "", message, "")
-
-
-def status_of(name: str) -> tuple[str, str]:
-    """Status of a name that is not in the list of symbols, and what to say of it."""
-    plain = normalise(name)
-    if plain.startswith(UNLISTED):
-        return "unmapped", ""
-    if is_private(name):
-        return "private", ""
-    if version := last_had(name):
-        return "removed", f"{version} had it; {versions(TF_SYMBOLS)} have not."
-    return ("removed" if is_gone(name) else "unknown"), ""
-
-
-def short_method(symbol: str) -> str:
-    """Name of a mapped method without its modules, or nothing.
-
-    ``tf.data.Dataset.batch`` is ``Dataset.batch`` in the map.
-    """
-    short = ".".join(symbol.split(".")[-2:])
-    return short if short in rows_by_symbol() else ""
+    return Entry(answer.status, answer.symbol, "", message, "")
 
 
 @cache
@@ -188,23 +151,6 @@ def is_namespace(path: str) -> bool:
     """
     known = namespaces()
     return path in known or any(c in known for c in candidates(normalise(path)))
-
-
-def is_private(path: str) -> bool:
-    """Tell whether a name is importable and no part of the published API."""
-    plain = normalise(path) + "."
-    return (
-        plain.startswith(PRIVATE)
-        or ".src." in plain
-        or ".python." in plain
-        or any(p.startswith("_") and not p.startswith("__") for p in plain.split("."))
-    )
-
-
-def is_gone(path: str) -> bool:
-    """Tell whether a name lies where names are removed or private."""
-    plain = normalise(path) + "."
-    return is_private(path) or plain.replace("tf.compat.v1.", "tf.").startswith(REMOVED)
 
 
 @cache

@@ -12,9 +12,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrate_examples.api_map.lookup import UNLISTED
+from migrate_examples.api_map.older import NAMES, canonical
 from migrate_examples.api_map.symbols import main_name
-from migrate_examples.scan.names import UNLISTED, is_namespace
-from migrate_examples.scan.older import NAMES, canonical
+from migrate_examples.scan.names import is_namespace
 
 HEAD = "# Names that newer versions lack, and the last looked at that had them.\n"
 
