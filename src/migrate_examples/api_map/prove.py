@@ -377,23 +377,29 @@ def tolerance(row: Row) -> float:
     return RTOL["float16"] if set(widths) == {"float16"} else RTOL["float32"]
 
 
-def both_sides(row: Row, inputs: Arrays, seed: int) -> tuple[Side, Side]:
-    """Evaluate both sides; TensorFlow's arrays are given PyTorch's layout."""
+def tf_side(row: Row, inputs: Arrays, seed: int) -> tuple[Side, Arrays]:
+    """Evaluate TensorFlow's side, its arrays in PyTorch's layout, and its weights."""
     layouts = layouts_of(row)
-    specs = {name: parse(text) for name, text in row.inputs.items()}
-    swapped = {
-        name: np.ascontiguousarray(np.moveaxis(x, -1, 1)) if specs[name].layout else x
-        for name, x in inputs.items()
-    }
     (values, gradients), weights = evaluate_tf(row, inputs, seed, layouts)
-    theirs = evaluate_torch(row, swapped, seed, weights)
     values = [channels_second(v, layouts) for v in values]
-    floats = [s for s in specs.values() if s.dtype.kind == "f"]
+    specs = [parse(text) for text in row.inputs.values()]
+    floats = [spec for spec in specs if spec.dtype.kind == "f"]
     gradients = [  # a kernel's gradient keeps its axes, an image's follows it
         np.moveaxis(g, -1, 1) if g is not None and spec.layout else g
         for g, spec in zip(gradients, floats, strict=True)
     ]
-    return (values, gradients), theirs
+    return (values, gradients), weights
+
+
+def torch_side(row: Row, inputs: Arrays, seed: int, weights: Arrays) -> Side:
+    """Evaluate PyTorch's side, on inputs in its layout."""
+    swapped = {
+        name: np.ascontiguousarray(np.moveaxis(x, -1, 1))
+        if parse(row.inputs[name]).layout
+        else x
+        for name, x in inputs.items()
+    }
+    return evaluate_torch(row, swapped, seed, weights)
 
 
 def prove(row: Row, seed: int = 0) -> Proof:
@@ -425,7 +431,8 @@ def prove(row: Row, seed: int = 0) -> Proof:
     """
     rng = np.random.default_rng(seed)
     inputs = {name: draw(text, rng) for name, text in row.inputs.items()}
-    ours, theirs = both_sides(row, inputs, seed)
+    ours, weights = tf_side(row, inputs, seed)
+    theirs = torch_side(row, inputs, seed, weights)
     rtol = tolerance(row)
     error = largest_difference(row, ours[0], theirs[0], rtol, "values")
     if row.compare != "values":
@@ -481,11 +488,11 @@ def edge_difference(row: Row, inputs: Arrays, seed: int) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            evaluate_tf(row, inputs, seed, layouts_of(row))
+            ours, weights = tf_side(row, inputs, seed)
         except Exception:
             return ""  # TensorFlow refuses: nothing to preserve
         try:
-            ours, theirs = both_sides(row, inputs, seed)
+            theirs = torch_side(row, inputs, seed, weights)
         except Exception as error:
             reason = str(error).strip().splitlines()
             return f"PyTorch raises: {(reason or [type(error).__name__])[0][:90]}"
