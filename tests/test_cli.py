@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from migrate_examples import cli
 from migrate_examples.cli import command_parser, main
+from migrate_examples.scan.report import FORMATS
+from migrate_examples.scan.settings import FINDING_KINDS
 
 SOURCE = """import tensorflow as tf
 y = tf.reduce_sum(x, axis=1, keepdims=True)
@@ -186,6 +189,13 @@ def test_a_reader_that_leaves_early_is_no_error(folder: Path) -> None:
     )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_formats_are_those_of_the_report() -> None:
+    """The command line names them itself, so that its start imports no report."""
+    assert cli.FORMATS == FORMATS
+    for kind in FINDING_KINDS:
+        assert kind in cli.KINDS_HELP
 
 
 def test_help_of_each_command_is_known() -> None:

@@ -12,6 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
+from migrate_examples._site.page_files import load_on
+
 PACKAGE = Path(__file__).parents[1]
 PARTS = (
     *("*.py", "api_map/*", "api_map/rows/*"),
@@ -60,14 +62,7 @@ def prepare(app: Sphinx, _config: Config) -> None:
     pack(folder / "migrate_examples.zip")
 
 
-def add_files(app: Sphinx, page: str, *_: object) -> None:
-    """Let the page that scans load its script and its style, and no other page."""
-    if page == "scan":
-        app.add_css_file("scanner.css")
-        app.add_js_file("scanner.js", loading_method="defer")
-
-
 def setup(app: Sphinx) -> None:
     """Register the preparation, before Sphinx looks at its static folders."""
     app.connect("config-inited", prepare, priority=1)
-    app.connect("html-page-context", add_files)
+    load_on(app, "scan", "scanner.css", "scanner.js")

@@ -18,6 +18,7 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
 from migrate_examples._site.map_entry import WORDS, body, line
+from migrate_examples._site.page_files import load_on
 from migrate_examples._site.proofs import Measured, key
 from migrate_examples.api_map import KINDS, ROWS, rows_of_file
 from migrate_examples.api_map.coverage import coverage, uses
@@ -138,16 +139,9 @@ def make_folder(app: Sphinx, _config: Config) -> None:
     Path(app.confdir, FOLDER).mkdir(parents=True, exist_ok=True)
 
 
-def add_files(app: Sphinx, page: str, *_: object) -> None:
-    """Let the page load its script and its style, and no other page."""
-    if page == "api-map":
-        app.add_css_file("look-up.css")
-        app.add_js_file("look-up.js", loading_method="defer")
-
-
 def setup(app: Sphinx) -> None:
     """Register directives and files."""
     app.connect("config-inited", make_folder, priority=1)
     app.add_directive("look-up", LookUp)
     app.add_directive("map-figures", MapFigures)
-    app.connect("html-page-context", add_files)
+    load_on(app, "api-map", "look-up.css", "look-up.js")

@@ -7,7 +7,6 @@ framework.
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -21,7 +20,9 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from migrate_examples._site import clock
+from migrate_examples._site.page_files import load_on
 from migrate_examples.pitfalls import ENTRIES, Pitfall, pitfalls
+from migrate_examples.whole_file import write_whole
 
 BRACKETS = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
 VALUE = rf"\"[^\"]*\"|\[[^\]]*\]|{BRACKETS}|-?(?:\d[\d.]*e-?\d+|[\w.*]*\w)"
@@ -94,16 +95,10 @@ def measure_all(found: tuple[Pitfall, ...], cache: Path) -> dict[str, Measured]:
     fresh = {keys[p.identifier]: measure(p) for p in missing}
     kept = {key: known[key] for key in keys.values() if key in known}
     if fresh or kept.keys() != known.keys():
-        write_whole(cache, json.dumps(kept | fresh, indent=1, sort_keys=True))
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(kept | fresh, indent=1, sort_keys=True)
+        write_whole(cache, text.encode())
     return {name: (kept | fresh)[key] for name, key in keys.items()}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place, then move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{os.getpid()}")
-    beside.write_text(text)
-    beside.replace(path)
 
 
 def prose(text: str) -> list[nodes.Node]:
@@ -252,4 +247,4 @@ def setup(app: Sphinx) -> None:
     """Register the directive and its style."""
     Pitfalls.cache = Path(app.confdir) / "build/cache/pitfalls.json"
     app.add_directive("pitfalls", Pitfalls)
-    app.add_css_file("pitfalls.css")
+    load_on(app, "pitfalls", "pitfalls.css")

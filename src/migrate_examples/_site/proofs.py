@@ -20,6 +20,7 @@ from sphinx.errors import ExtensionError
 
 from migrate_examples.api_map import Row, rows
 from migrate_examples.api_map.symbols import TF_SYMBOLS, TORCH_SYMBOLS, versions
+from migrate_examples.whole_file import write_whole
 
 PACKAGE = Path(__file__).parents[1]
 FILE = Path("build/proofs.json")
@@ -70,9 +71,7 @@ def main(file: Path) -> None:
             found[name] = known.get(name) or measure(row)
     if found != known:
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_suffix(".tmp")
-        fresh.write_text(json.dumps(found))
-        fresh.replace(file)
+        write_whole(file, json.dumps(found).encode())
 
 
 class Measuring:

@@ -99,19 +99,13 @@ def wants_colour() -> bool:
 
 def write_report(file: Path, text: str, paths: list[str], settings: Settings) -> None:
     """Write the report to a file, whole or not at all, and never to a scanned one."""
-    import tempfile  # noqa: PLC0415  takes a while, and few reports need it
+    from migrate_examples.whole_file import write_whole  # noqa: PLC0415  few need it
 
     for path in Files([Path(p) for p in paths if p != STANDARD_INPUT], settings).found:
         if file.exists() and path.exists() and file.samefile(path):
             raise UsageError(f"{file} is one of the scanned files: name another")
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent or ".", prefix=f".{file.name}.")
-        with os.fdopen(
-            handle, "w", encoding="utf-8", errors="backslashreplace"
-        ) as made:
-            made.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
+        write_whole(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from error
 

@@ -35,7 +35,6 @@ import io
 import os
 import re
 import stat
-import tempfile
 import tokenize
 import warnings
 from pathlib import Path
@@ -49,6 +48,7 @@ from migrate_examples.scan.rewrite_names import Names
 from migrate_examples.scan.rewrite_plan import Planner
 from migrate_examples.scan.rewrite_write import Change, Writer, with_imports
 from migrate_examples.scan.rules import constants, dotted, rules
+from migrate_examples.whole_file import write_whole
 
 DEEPEST = 1000
 """Operands or strings in a row that the parser is trusted with."""
@@ -246,7 +246,7 @@ def rewrite_file(path: Path) -> Rewritten | None:
         return None
     if not state.st_mode & 0o222 or not os.access(target, os.W_OK):
         raise RewriteError("is read-only; nothing was written")
-    replace(target, found.text.encode(encoding), stat.S_IMODE(state.st_mode))
+    write_whole(target, found.text.encode(encoding), stat.S_IMODE(state.st_mode))
     return found
 
 
@@ -264,18 +264,3 @@ def decode(data: bytes) -> tuple[str, str]:
         raise RewriteError(f"is not {error.encoding}", line) from error
     except SyntaxError as error:
         raise RewriteError(f"unknown encoding: {error.msg}", 1) from error
-
-
-def replace(target: Path, data: bytes, mode: int) -> None:
-    """Write a file beside another, and put it in its place."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

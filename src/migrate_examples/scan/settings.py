@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from migrate_examples.api_map import KINDS
 from migrate_examples.scan.findings import Finding
+from migrate_examples.scan.report import FORMATS
 
 TABLE = "migrate-examples"
 STATUSES = ("unmapped", "removed", "private", "unknown")
@@ -14,7 +15,6 @@ FINDING_KINDS = (*KINDS, *STATUSES, "trap")
 """What a finding can be, see :class:`migrate_examples.scan.findings.Finding`."""
 
 FAIL_ON = (*FINDING_KINDS, "any", "never")
-FORMATS = ("text", "json", "html", "sarif", "github")
 
 
 class Settings(NamedTuple):
