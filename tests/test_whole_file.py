@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from migrate_examples import whole_file
 from migrate_examples.whole_file import write_whole
 
 
@@ -27,7 +26,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(whole_file.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_whole(target, b"new")
     assert target.read_bytes() == b"old"
