@@ -30,9 +30,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("migrate-examples", description=DESCRIPTION)
     made.add_argument("--version", action="version", version=__version__)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_lookup(commands)
-    add_scan(commands)
-    add_coverage(commands)
+    for name, (summary, fill) in COMMANDS.items():
+        fill(commands.add_parser(name, help=summary))
     return made
 
 
@@ -42,24 +41,16 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     >>> command_parser("lookup").prog
     'migrate-examples lookup'
     """
-    for action in parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found: argparse.ArgumentParser = action.choices[name]
-            return found
-    raise KeyError(name)
+    _, fill = COMMANDS[name]
+    made = argparse.ArgumentParser(f"migrate-examples {name}")
+    fill(made)
+    return made
 
 
-Commands = argparse._SubParsersAction  # has no public name
-
-
-def add_lookup(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add the command that looks names up."""
-    made = commands.add_parser(
-        "lookup",
-        help="say what names are in PyTorch, and what bites",
-        description="Say what names are in PyTorch, and what bites.",
-        epilog="exit code 1 where a name is not in the map",
-    )
+def fill_lookup(made: argparse.ArgumentParser) -> None:
+    """Give a parser what the command takes that looks names up."""
+    made.description = "Say what names are in PyTorch, and what bites."
+    made.epilog = "exit code 1 where a name is not in the map"
     made.add_argument(
         "names",
         nargs="+",
@@ -69,14 +60,10 @@ def add_lookup(commands: "Commands[argparse.ArgumentParser]") -> None:
     made.add_argument("--json", action="store_true", help="for programs")
 
 
-def add_scan(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add the command that scans code."""
-    made = commands.add_parser(
-        "scan",
-        help="say of each reference in your code what it is in PyTorch",
-        description="Say of each reference in your code what it is in PyTorch.",
-        epilog=EXIT_CODES,
-    )
+def fill_scan(made: argparse.ArgumentParser) -> None:
+    """Give a parser what the command takes that scans code."""
+    made.description = "Say of each reference in your code what it is in PyTorch."
+    made.epilog = EXIT_CODES
     made.add_argument(
         "paths",
         nargs="+",
@@ -100,13 +87,9 @@ def add_scan(commands: "Commands[argparse.ArgumentParser]") -> None:
     change.add_argument("--write", action="store_true", help="rewrite it, in the files")
 
 
-def add_coverage(commands: "Commands[argparse.ArgumentParser]") -> None:
-    """Add the command that measures how much of real code the map knows."""
-    made = commands.add_parser(
-        "coverage",
-        help="measure how much of real code the map knows",
-        description="Measure how much of real code the map knows, by references.",
-    )
+def fill_coverage(made: argparse.ArgumentParser) -> None:
+    """Give a parser what the command takes that measures the map."""
+    made.description = "Measure how much of real code the map knows, by references."
     made.add_argument(
         "file",
         nargs="?",
@@ -122,6 +105,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
     return int(text)
+
+
+COMMANDS = {
+    "lookup": ("say what names are in PyTorch, and what bites", fill_lookup),
+    "scan": ("say of each reference in your code what it is in PyTorch", fill_scan),
+    "coverage": ("measure how much of real code the map knows", fill_coverage),
+}
+"""Commands: what the list of them says, and what fills their parser."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
