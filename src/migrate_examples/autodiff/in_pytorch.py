@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 
-def gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def gradient(
+    function: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
     """Gradient of a scalar function.
 
     Parameters
@@ -97,7 +99,10 @@ def gradients_of_heads(
     hidden = trunk(x)
     losses = [head(hidden) for head in heads]
     # retain_graph: the trunk is walked more than once
-    return [torch.autograd.grad(loss, x, retain_graph=True)[0] for loss in losses]
+    return [
+        torch.autograd.grad(loss, x, retain_graph=True)[0]
+        for loss in losses
+    ]
 
 
 def accumulated_gradient(
@@ -136,7 +141,9 @@ def accumulated_gradient(
     return weight.grad
 
 
-def second_derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def second_derivative(
+    function: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
     """Second derivative of an elementwise function.
 
     Parameters
@@ -163,7 +170,9 @@ def second_derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor
     return torch.autograd.grad(slope.sum(), x)[0]
 
 
-def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def jacobian(
+    function: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
     """Jacobian: each output by each input.
 
     Parameters
@@ -188,7 +197,9 @@ def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.func.jacrev(function)(x)
 
 
-def hessian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def hessian(
+    function: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
     """Hessian: all second derivatives of a scalar function.
 
     Parameters
@@ -213,7 +224,9 @@ def hessian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.func.hessian(function)(x)
 
 
-def squared_error_to_target(prediction: Tensor, target: Tensor) -> Tensor:
+def squared_error_to_target(
+    prediction: Tensor, target: Tensor
+) -> Tensor:
     """Mean squared error that sends no gradient to its target.
 
     Parameters
@@ -245,7 +258,9 @@ class _ReverseGradient(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+    def backward(
+        ctx: Any, upstream: Tensor
+    ) -> tuple[Tensor, None]:
         return -ctx.strength * upstream, None
 
 
@@ -301,4 +316,6 @@ def safe_log(x: Tensor) -> Tensor:
     """
     positive = x > 0
     inside = torch.where(positive, x, torch.ones_like(x))
-    return torch.where(positive, inside.log(), torch.zeros_like(x))
+    return torch.where(
+        positive, inside.log(), torch.zeros_like(x)
+    )

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 import tensorflow as tf
 
 
-def gradient(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+def gradient(
+    function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor
+) -> tf.Tensor:
     """Gradient of a scalar function.
 
     Parameters
@@ -171,7 +173,9 @@ def second_derivative(
     return outer.gradient(slope, x)
 
 
-def jacobian(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+def jacobian(
+    function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor
+) -> tf.Tensor:
     """Jacobian: each output by each input.
 
     Parameters
@@ -199,7 +203,9 @@ def jacobian(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Ten
     return tape.jacobian(y, x)
 
 
-def hessian(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+def hessian(
+    function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor
+) -> tf.Tensor:
     """Hessian: all second derivatives of a scalar function.
 
     Parameters
@@ -230,7 +236,9 @@ def hessian(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tens
     return outer.jacobian(slope, x)
 
 
-def squared_error_to_target(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+def squared_error_to_target(
+    prediction: tf.Tensor, target: tf.Tensor
+) -> tf.Tensor:
     """Mean squared error that sends no gradient to its target.
 
     Parameters
@@ -255,7 +263,9 @@ def squared_error_to_target(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tens
     return tf.reduce_mean((prediction - target) ** 2)
 
 
-def reverse_gradient(x: tf.Tensor, strength: float) -> tf.Tensor:
+def reverse_gradient(
+    x: tf.Tensor, strength: float
+) -> tf.Tensor:
     """Identity whose gradient changes its sign.
 
     The gradient reversal layer of Ganin and Lempitsky (2015),
@@ -318,4 +328,6 @@ def safe_log(x: tf.Tensor) -> tf.Tensor:
     """
     positive = x > 0
     inside = tf.where(positive, x, tf.ones_like(x))
-    return tf.where(positive, tf.math.log(inside), tf.zeros_like(x))
+    return tf.where(
+        positive, tf.math.log(inside), tf.zeros_like(x)
+    )

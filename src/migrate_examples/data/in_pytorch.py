@@ -75,7 +75,9 @@ def ordered_batches(
 
 
 class _ShuffledStream(IterableDataset[Any]):
-    def __init__(self, stream: Iterable[Any], buffer_size: int, seed: int) -> None:
+    def __init__(
+        self, stream: Iterable[Any], buffer_size: int, seed: int
+    ) -> None:
         self.stream, self.seed = stream, seed
         self.buffer_size = buffer_size
 
@@ -177,7 +179,9 @@ def map_and_cache(
     return _Cached(items, function)
 
 
-def prefetch(batches: Iterable[Any], buffer_size: int) -> Iterator[Any]:
+def prefetch(
+    batches: Iterable[Any], buffer_size: int
+) -> Iterator[Any]:
     """Batches made ahead, in the background, while you compute.
 
     A thread serves what waits or leaves Python. For Python code
@@ -203,7 +207,10 @@ def prefetch(batches: Iterable[Any], buffer_size: int) -> Iterator[Any]:
     """
     source, end = iter(batches), object()
     with ThreadPoolExecutor(max_workers=1) as thread:
-        ready = deque(thread.submit(next, source, end) for _ in range(buffer_size))
+        ready = deque(
+            thread.submit(next, source, end)
+            for _ in range(buffer_size)
+        )
         while (batch := ready.popleft().result()) is not end:
             ready.append(thread.submit(next, source, end))
             yield batch
@@ -221,7 +228,9 @@ class _Windows(Dataset[Any]):
         return self.series[index:end], self.series[end]
 
 
-def window_batches(series: np.ndarray, width: int, batch_size: int) -> DataLoader[Any]:
+def window_batches(
+    series: np.ndarray, width: int, batch_size: int
+) -> DataLoader[Any]:
     """Windows of a series, each with the value that follows.
 
     PyTorch asks its dataset for item number ``index``.
@@ -343,7 +352,9 @@ def balanced_batches(
 
 
 class _Noisy(Dataset[Tensor]):
-    def __init__(self, x: np.ndarray, scale: float, seed: int) -> None:
+    def __init__(
+        self, x: np.ndarray, scale: float, seed: int
+    ) -> None:
         self.x, self.scale, self.seed = x, scale, seed
 
     def __len__(self) -> int:
@@ -356,7 +367,9 @@ class _Noisy(Dataset[Tensor]):
         return torch.from_numpy(item + self.scale * noise)
 
 
-def noisy_items(x: np.ndarray, scale: float, seed: int) -> Dataset[Tensor]:
+def noisy_items(
+    x: np.ndarray, scale: float, seed: int
+) -> Dataset[Tensor]:
     """Items with noise that depends on seed and index alone.
 
     So neither the order nor the number of workers changes what

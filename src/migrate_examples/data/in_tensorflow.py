@@ -58,9 +58,9 @@ def ordered_batches(
         )
     x_all, y_all = tf.constant(x), tf.constant(y)
     indices = tf.data.Dataset.from_tensor_slices(order)
-    return indices.batch(batch_size, drop_remainder=drop_last).map(
-        lambda i: (tf.gather(x_all, i), tf.gather(y_all, i))
-    )
+    return indices.batch(
+        batch_size, drop_remainder=drop_last
+    ).map(lambda i: (tf.gather(x_all, i), tf.gather(y_all, i)))
 
 
 def shuffle_stream(
@@ -93,7 +93,9 @@ def shuffle_stream(
     >>> sorted(items) == list(range(9)), items[0] < 4
     (True, True)
     """
-    return stream.shuffle(buffer_size, seed=seed, reshuffle_each_iteration=False)
+    return stream.shuffle(
+        buffer_size, seed=seed, reshuffle_each_iteration=False
+    )
 
 
 def map_and_cache(
@@ -125,10 +127,14 @@ def map_and_cache(
     [1.0, 2.0]
     """
     dataset = tf.data.Dataset.from_tensor_slices(items)
-    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE).cache()
+    return dataset.map(
+        function, num_parallel_calls=tf.data.AUTOTUNE
+    ).cache()
 
 
-def prefetch(batches: tf.data.Dataset, buffer_size: int) -> tf.data.Dataset:
+def prefetch(
+    batches: tf.data.Dataset, buffer_size: int
+) -> tf.data.Dataset:
     """Batches made ahead, in the background, while you compute.
 
     Parameters
@@ -153,7 +159,9 @@ def prefetch(batches: tf.data.Dataset, buffer_size: int) -> tf.data.Dataset:
 
 
 class _Windows(keras.utils.PyDataset):
-    def __init__(self, series: np.ndarray, width: int, batch_size: int) -> None:
+    def __init__(
+        self, series: np.ndarray, width: int, batch_size: int
+    ) -> None:
         super().__init__()
         self.series, self.width = series, width
         self.batch_size = batch_size
@@ -165,10 +173,15 @@ class _Windows(keras.utils.PyDataset):
     def __len__(self) -> int:  # batches
         return math.ceil(self.count / self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(
+        self, index: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         first = index * self.batch_size
         last = min(first + self.batch_size, self.count)
-        windows = [self.series[at : at + self.width] for at in range(first, last)]
+        windows = [
+            self.series[at : at + self.width]
+            for at in range(first, last)
+        ]
         following = self.series[first + self.width :]
         return np.stack(windows), following[: last - first]
 
@@ -279,16 +292,22 @@ def balanced_batches(
     True
     """
     classes = [
-        tf.data.Dataset.from_tensor_slices((x[y == k], y[y == k]))
+        tf.data.Dataset.from_tensor_slices(
+            (x[y == k], y[y == k])
+        )
         .shuffle(int((y == k).sum()), seed=seed)
         .repeat()
         for k in np.unique(y)
     ]
-    items = tf.data.Dataset.sample_from_datasets(classes, seed=seed)
+    items = tf.data.Dataset.sample_from_datasets(
+        classes, seed=seed
+    )
     return items.take(len(y)).batch(batch_size)
 
 
-def noisy_items(x: np.ndarray, scale: float, seed: int) -> tf.data.Dataset:
+def noisy_items(
+    x: np.ndarray, scale: float, seed: int
+) -> tf.data.Dataset:
     """Items with noise that depends on seed and index alone.
 
     So neither the order nor the number of workers changes what
@@ -318,8 +337,12 @@ def noisy_items(x: np.ndarray, scale: float, seed: int) -> tf.data.Dataset:
     """
 
     def add_noise(index: tf.Tensor, item: tf.Tensor) -> Any:
-        noise = tf.random.stateless_normal(tf.shape(item), seed=[seed, index])
+        noise = tf.random.stateless_normal(
+            tf.shape(item), seed=[seed, index]
+        )
         return item + scale * noise
 
     dataset = tf.data.Dataset.from_tensor_slices(x)
-    return dataset.enumerate().map(add_noise, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.enumerate().map(
+        add_noise, num_parallel_calls=tf.data.AUTOTUNE
+    )

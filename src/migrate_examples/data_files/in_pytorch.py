@@ -62,8 +62,12 @@ def image_batches(
     """
     classes = [f for f in folder.iterdir() if f.is_dir()]
     if not classes:
-        raise ValueError(f"{folder}: no subfolder; make one for each class")
-    if empty := [f.name for f in classes if not any(f.iterdir())]:
+        raise ValueError(
+            f"{folder}: no subfolder; make one for each class"
+        )
+    if empty := [
+        f.name for f in classes if not any(f.iterdir())
+    ]:
         raise ValueError(
             f"{folder}: nothing in {', '.join(sorted(empty))}; "
             "add images or remove the subfolder"
@@ -133,7 +137,9 @@ def csv_batches(
             ndmin=2,
         )
     except ValueError as error:
-        raise ValueError(f"{path}, below its header: {error}") from error
+        raise ValueError(
+            f"{path}, below its header: {error}"
+        ) from error
     numbers = torch.from_numpy(table)
     rows = TensorDataset(numbers[:, :-1], numbers[:, -1])
     return DataLoader(rows, batch_size)
@@ -173,7 +179,9 @@ def write_records(path: Path, records: Iterable[bytes]) -> None:
             file.write(record + _masked_crc(record))
 
 
-def _read_checked(file: BinaryIO, size: int, place: str) -> bytes:
+def _read_checked(
+    file: BinaryIO, size: int, place: str
+) -> bytes:
     content, checksum = file.read(size), file.read(4)
     if len(content) < size or len(checksum) < 4:
         problem = "file is cut off"
@@ -182,7 +190,8 @@ def _read_checked(file: BinaryIO, size: int, place: str) -> bytes:
     else:
         return content
     raise ValueError(
-        f"{place}: {problem}; fetch it again, decompress it if it is compressed"
+        f"{place}: {problem}; fetch it again, decompress it "
+        "if it is compressed"
     )
 
 
@@ -256,7 +265,9 @@ def _example_class() -> Any:
                 name=name,
                 number=number,
                 label=f"LABEL_{label.upper()}",
-                type="TYPE_MESSAGE" if known else f"TYPE_{kind.upper()}",
+                type="TYPE_MESSAGE"
+                if known
+                else f"TYPE_{kind.upper()}",
                 type_name=f".example.{kind}" if known else None,
             )
     pool = descriptor_pool.DescriptorPool()
@@ -300,7 +311,9 @@ def decode_example(record: bytes) -> dict[str, list[Any]]:
 
 
 class _Records(IterableDataset[Any]):
-    def __init__(self, path: Path, image_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, path: Path, image_shape: tuple[int, ...]
+    ) -> None:
         self.path, self.image_shape = path, image_shape
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
@@ -314,7 +327,9 @@ class _Records(IterableDataset[Any]):
                 pixels = pixels.reshape(self.image_shape)
             except (KeyError, ValueError) as error:
                 place = f"{self.path}, record {number}"
-                raise ValueError(f"{place}, of {sorted(found)}: {error}") from error
+                raise ValueError(
+                    f"{place}, of {sorted(found)}: {error}"
+                ) from error
             yield torch.tensor(pixels), label
 
 

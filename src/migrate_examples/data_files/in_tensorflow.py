@@ -45,8 +45,12 @@ def image_batches(
     """
     classes = [f for f in folder.iterdir() if f.is_dir()]
     if not classes:
-        raise ValueError(f"{folder}: no subfolder; make one for each class")
-    if empty := [f.name for f in classes if not any(f.iterdir())]:
+        raise ValueError(
+            f"{folder}: no subfolder; make one for each class"
+        )
+    if empty := [
+        f.name for f in classes if not any(f.iterdir())
+    ]:
         raise ValueError(
             f"{folder}: nothing in {', '.join(sorted(empty))}; "
             "add images or remove the subfolder"

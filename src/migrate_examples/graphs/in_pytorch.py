@@ -46,12 +46,16 @@ def build_program(weight: Array) -> Callable[[Array], Array]:
     constant = torch.tensor(weight)
     x = constant.new_zeros(2, len(weight))  # a stand-in
     batch = ({0: torch.export.Dim("batch")},)
-    graph = torch.export.export(_Projection(constant), (x,), dynamic_shapes=batch)
+    graph = torch.export.export(
+        _Projection(constant), (x,), dynamic_shapes=batch
+    )
     program = graph.module()
     return lambda batch: program(torch.tensor(batch)).numpy()
 
 
-def list_operations(function: Callable[..., Any], *arguments: Tensor) -> list[str]:
+def list_operations(
+    function: Callable[..., Any], *arguments: Tensor
+) -> list[str]:
     """Operations in the graph of a function.
 
     Forgets all that ``torch.compile`` compiled before.
@@ -80,7 +84,9 @@ def list_operations(function: Callable[..., Any], *arguments: Tensor) -> list[st
         for part in graph.modules():
             if isinstance(part, GraphModule):
                 operations.extend(
-                    getattr(node.target, "__name__", node.target)
+                    getattr(
+                        node.target, "__name__", node.target
+                    )
                     for node in part.graph.nodes
                     if node.op.startswith("call")
                 )
@@ -130,7 +136,9 @@ def count_graphs(
     """
     dynamic = {"fixed": False, "relaxed": None, "any": True}
     if shapes not in dynamic:
-        raise ValueError(f"shapes is {shapes!r}: fixed, relaxed or any?")
+        raise ValueError(
+            f"shapes is {shapes!r}: fixed, relaxed or any?"
+        )
     graphs: list[GraphModule] = []
 
     def backend(graph: GraphModule, _: Any) -> Any:
@@ -138,7 +146,9 @@ def count_graphs(
         return graph.forward  # run it as it is
 
     torch.compiler.reset()  # what it remembers would not count
-    compiled = torch.compile(function, backend=backend, dynamic=dynamic[shapes])
+    compiled = torch.compile(
+        function, backend=backend, dynamic=dynamic[shapes]
+    )
     for arguments in calls:
         compiled(*arguments)
     return len(graphs)
@@ -181,7 +191,9 @@ def clip_norm_in_graph(x: Tensor, limit: float) -> Tensor:
     tensor([0.6000, 0.8000])
     """
     norm = torch.linalg.vector_norm(x)
-    longest = torch.full_like(norm, limit)  # cond takes no float
+    longest = torch.full_like(
+        norm, limit
+    )  # cond takes no float
     return torch.cond(
         norm > longest,
         lambda x: x * (longest / norm),
@@ -190,7 +202,9 @@ def clip_norm_in_graph(x: Tensor, limit: float) -> Tensor:
     )
 
 
-def newton_sqrt(x: Tensor, tolerance: float = 1e-6) -> tuple[Tensor, Tensor | int]:
+def newton_sqrt(
+    x: Tensor, tolerance: float = 1e-6
+) -> tuple[Tensor, Tensor | int]:
     """Square root by Newton's method, with a Python ``while``.
 
     Parameters
@@ -220,7 +234,9 @@ def newton_sqrt(x: Tensor, tolerance: float = 1e-6) -> tuple[Tensor, Tensor | in
     return root, steps
 
 
-def newton_sqrt_in_graph(x: Tensor, tolerance: float = 1e-6) -> tuple[Tensor, Tensor]:
+def newton_sqrt_in_graph(
+    x: Tensor, tolerance: float = 1e-6
+) -> tuple[Tensor, Tensor]:
     """Square root by Newton's method, the loop in the graph.
 
     Parameters and result are those of :func:`newton_sqrt`, but
@@ -238,7 +254,9 @@ def newton_sqrt_in_graph(x: Tensor, tolerance: float = 1e-6) -> tuple[Tensor, Te
     def is_rough(root: Tensor, _: Tensor) -> Tensor:
         return ((root**2 - x).abs() > tolerance * x).any()
 
-    def improve(root: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    def improve(
+        root: Tensor, steps: Tensor
+    ) -> tuple[Tensor, Tensor]:
         return (root + x / root) / 2, steps + 1
 
     start = ((x + 1) / 2, torch.tensor(0))
@@ -246,7 +264,9 @@ def newton_sqrt_in_graph(x: Tensor, tolerance: float = 1e-6) -> tuple[Tensor, Te
     return root, steps
 
 
-def last_state(weight: Tensor, state: Tensor, inputs: Tensor) -> Tensor:
+def last_state(
+    weight: Tensor, state: Tensor, inputs: Tensor
+) -> Tensor:
     """Run a recurrence over a sequence, with a Python ``for``.
 
     Each step is ``state = tanh(state @ weight + input)``.
@@ -276,7 +296,9 @@ def last_state(weight: Tensor, state: Tensor, inputs: Tensor) -> Tensor:
     return state
 
 
-def last_state_in_graph(weight: Tensor, state: Tensor, inputs: Tensor) -> Tensor:
+def last_state_in_graph(
+    weight: Tensor, state: Tensor, inputs: Tensor
+) -> Tensor:
     """Run a recurrence over a sequence, the loop in the graph.
 
     Parameters and result are those of :func:`last_state`; a
@@ -326,7 +348,9 @@ class ClippedLinear(nn.Module):
         return clip_norm_in_graph(x @ self.weight, self.limit)
 
 
-def save_program(module: nn.Module, example: Tensor, path: Path) -> None:
+def save_program(
+    module: nn.Module, example: Tensor, path: Path
+) -> None:
     """Save a module's graph and weights, without its Python.
 
     Parameters
@@ -353,7 +377,9 @@ def save_program(module: nn.Module, example: Tensor, path: Path) -> None:
     """
     batch = torch.export.Dim("batch")
     with torch.no_grad():  # to be run, not trained
-        graph = torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
+        graph = torch.export.export(
+            module, (example,), dynamic_shapes=({0: batch},)
+        )
     torch.export.save(graph, path)
 
 

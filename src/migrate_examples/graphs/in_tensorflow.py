@@ -33,13 +33,17 @@ def build_program(weight: Array) -> Callable[[Array], Array]:
     """
     graph = tf.Graph()
     with graph.as_default():
-        x = tf.compat.v1.placeholder(weight.dtype, [None, weight.shape[0]])
+        x = tf.compat.v1.placeholder(
+            weight.dtype, [None, weight.shape[0]]
+        )
         y = tf.tanh(x @ tf.constant(weight))
     session = tf.compat.v1.Session(graph=graph)
     return lambda batch: session.run(y, {x: batch})
 
 
-def list_operations(function: Callable[..., Any], *arguments: tf.Tensor) -> list[str]:
+def list_operations(
+    function: Callable[..., Any], *arguments: tf.Tensor
+) -> list[str]:
     """Operations in the graph of a function.
 
     Parameters
@@ -105,7 +109,9 @@ def count_graphs(
     [4, 2, 1]
     """
     if shapes not in ("fixed", "relaxed", "any"):
-        raise ValueError(f"shapes is {shapes!r}: fixed, relaxed or any?")
+        raise ValueError(
+            f"shapes is {shapes!r}: fixed, relaxed or any?"
+        )
     traces: list[int] = []
 
     def traced(*arguments: Any) -> Any:
@@ -115,7 +121,10 @@ def count_graphs(
     signature = None
     if shapes == "any":
         first = [tf.convert_to_tensor(a) for a in calls[0]]
-        signature = [tf.TensorSpec([None] * a.shape.rank, a.dtype) for a in first]
+        signature = [
+            tf.TensorSpec([None] * a.shape.rank, a.dtype)
+            for a in first
+        ]
     graph = tf.function(
         traced,
         input_signature=signature,
@@ -220,9 +229,13 @@ def newton_sqrt_in_graph(
     """
 
     def is_rough(root: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_any(tf.abs(root**2 - x) > tolerance * x)
+        return tf.reduce_any(
+            tf.abs(root**2 - x) > tolerance * x
+        )
 
-    def improve(root: tf.Tensor, steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def improve(
+        root: tf.Tensor, steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         return (root + x / root) / 2, steps + 1
 
     start = ((x + 1) / 2, tf.constant(0))
@@ -230,7 +243,9 @@ def newton_sqrt_in_graph(
     return root, steps
 
 
-def last_state(weight: tf.Tensor, state: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+def last_state(
+    weight: tf.Tensor, state: tf.Tensor, inputs: tf.Tensor
+) -> tf.Tensor:
     """Run a recurrence over a sequence, with a Python ``for``.
 
     Each step is ``state = tanh(state @ weight + input)``.
@@ -309,7 +324,9 @@ class ClippedLinear(tf.Module):
         return clip_norm_in_graph(x @ self.weight, self.limit)
 
 
-def save_program(module: tf.Module, example: tf.Tensor, path: Path) -> None:
+def save_program(
+    module: tf.Module, example: tf.Tensor, path: Path
+) -> None:
     """Save a module's graph and weights, without its Python.
 
     Parameters
@@ -333,10 +350,14 @@ def save_program(module: tf.Module, example: tf.Tensor, path: Path) -> None:
     >>> program(tf.constant([[3.0, 4.0]])).numpy()
     array([[0.6, 0.8]], dtype=float32)
     """
-    signature = tf.TensorSpec([None, *example.shape[1:]], example.dtype)
+    signature = tf.TensorSpec(
+        [None, *example.shape[1:]], example.dtype
+    )
     saved = tf.Module()
     saved.module = module  # its variables are saved as well
-    saved.__call__ = tf.function(module, input_signature=[signature])
+    saved.__call__ = tf.function(
+        module, input_signature=[signature]
+    )
     tf.saved_model.save(saved, str(path))
 
 

@@ -88,12 +88,16 @@ class InvertedResidual(nn.Module):
         epsilon: float = 1e-3,
     ) -> None:
         super().__init__()
-        norm = partial(nn.BatchNorm2d, eps=epsilon, momentum=0.01)
+        norm = partial(
+            nn.BatchNorm2d, eps=epsilon, momentum=0.01
+        )
         width = in_channels * expand_ratio
         self.expands = expand_ratio > 1
         self.adds = stride == 1 and in_channels == out_channels
         if self.expands:
-            self.expand_conv = nn.Conv2d(in_channels, width, 1, bias=False)
+            self.expand_conv = nn.Conv2d(
+                in_channels, width, 1, bias=False
+            )
             self.bn0 = norm(width)
         self.pad = _SamePadding(kernel_size, stride)
         self.depthwise_conv = nn.Conv2d(
@@ -105,7 +109,9 @@ class InvertedResidual(nn.Module):
             bias=False,
         )
         self.bn1 = norm(width)
-        self.project_conv = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.project_conv = nn.Conv2d(
+            width, out_channels, 1, bias=False
+        )
         self.bn2 = norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,7 +125,9 @@ class InvertedResidual(nn.Module):
         return x + y if self.adds else y
 
 
-def efficientnet_lite0(num_classes: int = 1000, epsilon: float = 1e-3) -> nn.Sequential:
+def efficientnet_lite0(
+    num_classes: int = 1000, epsilon: float = 1e-3
+) -> nn.Sequential:
     """EfficientNet-Lite0: 224 x 224 RGB to class logits.
 
     Tan and Le (2019), "EfficientNet"; the Lite variant of
@@ -145,7 +153,9 @@ def efficientnet_lite0(num_classes: int = 1000, epsilon: float = 1e-3) -> nn.Seq
     3383818
     """
     norm = partial(nn.BatchNorm2d, eps=epsilon, momentum=0.01)
-    blocks = [InvertedResidual(*sizes, epsilon) for sizes in BLOCKS]
+    blocks = [
+        InvertedResidual(*sizes, epsilon) for sizes in BLOCKS
+    ]
     return nn.Sequential(
         OrderedDict(
             pad=_SamePadding(3, 2),
@@ -210,7 +220,9 @@ def check_hash(path: Path) -> Path:
     return path
 
 
-def load_trained_weights(model: nn.Sequential, state: Mapping[str, np.ndarray]) -> None:
+def load_trained_weights(
+    model: nn.Sequential, state: Mapping[str, np.ndarray]
+) -> None:
     """Fill a network with every tensor of a state, or raise.
 
     Parameters
@@ -243,7 +255,8 @@ def load_trained_weights(model: nn.Sequential, state: Mapping[str, np.ndarray]) 
         *(f"{n} is missing" for n in places.keys() - state),
         *(f"{n} has no place" for n in state.keys() - places),
         *(
-            f"{n} is {array.shape}, its place {tuple(places[n].shape)}"
+            f"{n} is {array.shape}, its place "
+            f"{tuple(places[n].shape)}"
             for n, array in state.items()
             if n in places and array.shape != places[n].shape
         ),
@@ -259,7 +272,9 @@ def load_trained_weights(model: nn.Sequential, state: Mapping[str, np.ndarray]) 
         place.copy_(torch.tensor(state[name]))
 
 
-def preprocess(photograph: np.ndarray, image_size: int = 224) -> Tensor:
+def preprocess(
+    photograph: np.ndarray, image_size: int = 224
+) -> Tensor:
     """Crop, scale and centre a photograph as in the training.
 
     The middle square, bicubic, (pixel - 127) / 128: what
@@ -289,7 +304,10 @@ def preprocess(photograph: np.ndarray, image_size: int = 224) -> Tensor:
     >>> tuple(image.shape), image.abs().max().item()
     ((3, 8, 8), 0.0)
     """
-    if photograph.shape[2:] != (3,) or photograph.dtype != np.uint8:
+    if (
+        photograph.shape[2:] != (3,)
+        or photograph.dtype != np.uint8
+    ):
         raise ValueError(
             f"photograph of {photograph.dtype}, shape "
             f"{photograph.shape}: expected uint8, (height, "

@@ -66,7 +66,9 @@ class InvertedResidual(keras.Layer):
         epsilon: float = 1e-3,
     ) -> None:
         super().__init__()
-        norm = partial(layers.BatchNormalization, epsilon=epsilon)
+        norm = partial(
+            layers.BatchNormalization, epsilon=epsilon
+        )
         width = in_channels * expand_ratio
         self.expands = expand_ratio > 1
         self.adds = stride == 1 and in_channels == out_channels
@@ -126,7 +128,9 @@ def efficientnet_lite0(
     3383818
     """
     norm = partial(layers.BatchNormalization, epsilon=epsilon)
-    blocks = [InvertedResidual(*sizes, epsilon) for sizes in BLOCKS]
+    blocks = [
+        InvertedResidual(*sizes, epsilon) for sizes in BLOCKS
+    ]
     return keras.Sequential(
         [
             keras.Input((None, None, 3)),
@@ -141,7 +145,9 @@ def efficientnet_lite0(
             norm(name="bn0"),
             layers.ReLU(6),
             *blocks,
-            layers.Conv2D(1280, 1, use_bias=False, name="conv_head"),
+            layers.Conv2D(
+                1280, 1, use_bias=False, name="conv_head"
+            ),
             norm(name="bn1"),
             layers.ReLU(6),
             layers.GlobalAveragePooling2D(),
@@ -222,7 +228,9 @@ def _places(
             yield name, variable
 
 
-def _in_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
+def _in_keras_layout(
+    name: str, array: np.ndarray
+) -> np.ndarray:
     if array.ndim == 4 and "depthwise" in name:
         return array.transpose(2, 3, 0, 1)  # C1HW -> HWC1
     if array.ndim == 4:
@@ -268,7 +276,8 @@ def load_trained_weights(
         *(f"{n} is missing" for n in places.keys() - arrays),
         *(f"{n} has no place" for n in arrays.keys() - places),
         *(
-            f"{n} is {array.shape}, its place {tuple(places[n].shape)}"
+            f"{n} is {array.shape}, its place "
+            f"{tuple(places[n].shape)}"
             for n, array in arrays.items()
             if n in places and array.shape != places[n].shape
         ),
@@ -284,7 +293,9 @@ def load_trained_weights(
         place.assign(arrays[name])
 
 
-def preprocess(photograph: np.ndarray, image_size: int = 224) -> tf.Tensor:
+def preprocess(
+    photograph: np.ndarray, image_size: int = 224
+) -> tf.Tensor:
     """Crop, scale and centre a photograph as in the training.
 
     The middle square, bicubic, (pixel - 127) / 128: what
@@ -314,7 +325,10 @@ def preprocess(photograph: np.ndarray, image_size: int = 224) -> tf.Tensor:
     >>> tuple(image.shape), float(tf.reduce_max(abs(image)))
     ((8, 8, 3), 0.0)
     """
-    if photograph.shape[2:] != (3,) or photograph.dtype != np.uint8:
+    if (
+        photograph.shape[2:] != (3,)
+        or photograph.dtype != np.uint8
+    ):
         raise ValueError(
             f"photograph of {photograph.dtype}, shape "
             f"{photograph.shape}: expected uint8, (height, "
@@ -374,7 +388,10 @@ def top_classes(
         )
     found = tf.math.top_k(tf.nn.softmax(logits), k)
     return [
-        [(categories[i], float(p)) for p, i in zip(*row, strict=True)]
+        [
+            (categories[i], float(p))
+            for p, i in zip(*row, strict=True)
+        ]
         for row in zip(
             found.values.numpy(),
             found.indices.numpy(),

@@ -12,7 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 
 
-def build_cnn(height: int, width: int, channels: int, classes: int) -> nn.Module:
+def build_cnn(
+    height: int, width: int, channels: int, classes: int
+) -> nn.Module:
     """Make a convolutional classifier, layer after layer.
 
     From images (batch, channels, height, width) to logits.
@@ -47,7 +49,9 @@ def build_cnn(height: int, width: int, channels: int, classes: int) -> nn.Module
 
 
 class _SkipNetwork(nn.Module):
-    def __init__(self, left: int, right: int, hidden: int) -> None:
+    def __init__(
+        self, left: int, right: int, hidden: int
+    ) -> None:
         super().__init__()
         self.first = nn.Linear(left + right, hidden)
         self.second = nn.Linear(hidden, hidden)
@@ -60,7 +64,9 @@ class _SkipNetwork(nn.Module):
         return self.head(x)
 
 
-def build_skip_network(left: int, right: int, hidden: int) -> nn.Module:
+def build_skip_network(
+    left: int, right: int, hidden: int
+) -> nn.Module:
     """Make a model of two inputs with a skip connection.
 
     From (batch, left) and (batch, right) to (batch, 1).
@@ -136,7 +142,9 @@ class CosineHead(nn.Module):
     (2, 3)
     """
 
-    def __init__(self, features: int, classes: int, scale: float = 16.0) -> None:
+    def __init__(
+        self, features: int, classes: int, scale: float = 16.0
+    ) -> None:
         super().__init__()
         self.scale = scale
         weight = torch.empty(classes, features)
@@ -167,7 +175,9 @@ class LazyCosineHead(LazyModuleMixin, nn.Module):
     (2, 3)
     """
 
-    def __init__(self, classes: int, scale: float = 16.0) -> None:
+    def __init__(
+        self, classes: int, scale: float = 16.0
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.scale = scale
@@ -246,7 +256,9 @@ def initialise(model: nn.Module, seed: int) -> None:
             case nn.LayerNorm() | nn.GroupNorm() | _BatchNorm():
                 module.reset_parameters()  # 1 and 0, as Keras
             case _ if list(module.parameters(recurse=False)):
-                raise ValueError(f"no rule for {name}: {module}")
+                raise ValueError(
+                    f"no rule for {name}: {module}"
+                )
 
 
 def _views(
@@ -272,7 +284,9 @@ def _views(
                 found[f"{name}/moving_variance"] = variance
             case _ if list(module.parameters(recurse=False)):
                 raise ValueError(f"no layout for {module}")
-    views = {k: v.detach() for k, v in found.items() if v is not None}
+    views = {
+        k: v.detach() for k, v in found.items() if v is not None
+    }
     for name, (h, w, c) in (flattened or {}).items():
         kernel = views[f"{name}/kernel"].T  # (out, c*h*w)
         kernel = kernel.unflatten(1, (c, h, w))
@@ -307,7 +321,9 @@ def read_weights(
     ((3, 3, 1, 8), (48, 10))
     """
     views = _views(model, flattened)
-    return {k: v.numpy(force=True).copy() for k, v in views.items()}
+    return {
+        k: v.numpy(force=True).copy() for k, v in views.items()
+    }
 
 
 def write_weights(

@@ -10,7 +10,9 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 
-def build_cnn(height: int, width: int, channels: int, classes: int) -> keras.Model:
+def build_cnn(
+    height: int, width: int, channels: int, classes: int
+) -> keras.Model:
     """Make a convolutional classifier, layer after layer.
 
     From images (batch, height, width, channels) to logits.
@@ -43,7 +45,9 @@ def build_cnn(height: int, width: int, channels: int, classes: int) -> keras.Mod
     )
 
 
-def build_skip_network(left: int, right: int, hidden: int) -> keras.Model:
+def build_skip_network(
+    left: int, right: int, hidden: int
+) -> keras.Model:
     """Make a model of two inputs with a skip connection.
 
     From (batch, left) and (batch, right) to (batch, 1).
@@ -102,7 +106,9 @@ class DropoutClassifier(keras.Model):
         self.head = layers.Dense(classes, name="head")
         self(keras.Input((features,)))  # weights exist now
 
-    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(
+        self, x: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
         """Logits (batch, classes) of x (batch, features)."""
         x = self.norm(self.hidden(x), training=training)
         x = self.dropout(ops.relu(x), training=training)
@@ -128,7 +134,9 @@ class CosineHead(keras.Layer):
     (2, 3)
     """
 
-    def __init__(self, features: int, classes: int, scale: float = 16.0) -> None:
+    def __init__(
+        self, features: int, classes: int, scale: float = 16.0
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.kernel = self.add_weight(
@@ -161,12 +169,16 @@ class LazyCosineHead(keras.Layer):
     (2, 3)
     """
 
-    def __init__(self, classes: int, scale: float = 16.0) -> None:
+    def __init__(
+        self, classes: int, scale: float = 16.0
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.scale = scale
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(
+        self, input_shape: tuple[int | None, ...]
+    ) -> None:
         """Make the weight, once the input's shape is known."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.classes),
@@ -207,7 +219,8 @@ def initialise(model: keras.Model, seed: int) -> None:
     for layer in model.layers:
         if not layer.built:
             raise ValueError(
-                f"{layer.name} has no weights yet: call the model on a batch first"
+                f"{layer.name} has no weights yet: "
+                "call the model on a batch first"
             )
         # calling its initialisers again gives the same values
         fresh = type(layer).from_config(layer.get_config())
@@ -249,7 +262,9 @@ def read_weights(
     >>> arrays["conv/kernel"].shape, arrays["head/kernel"].shape
     ((3, 3, 1, 8), (48, 10))
     """
-    arrays = {k: v.numpy() for k, v in _variables(model).items()}
+    arrays = {
+        k: v.numpy() for k, v in _variables(model).items()
+    }
     for layer, shape in (flattened or {}).items():
         key = f"{layer}/kernel"  # (h*w*c, out)
         arrays[key] = arrays[key].reshape(*shape, -1)
@@ -289,7 +304,8 @@ def write_weights(
     for key, old in present.items():
         if old.shape != arrays[key].shape:
             raise ValueError(
-                f"{key}: the array is {arrays[key].shape}, the model needs {old.shape}"
+                f"{key}: the array is {arrays[key].shape}, "
+                f"the model needs {old.shape}"
             )
     for key, variable in _variables(model).items():
         variable.assign(arrays[key].reshape(variable.shape))
@@ -320,6 +336,10 @@ def count_parameters(model: keras.Model) -> tuple[int, int]:
     """
     if not model.built:
         raise ValueError(f"call {model.name} on a batch first")
-    trained = sum(math.prod(w.shape) for w in model.trainable_weights)
-    fixed = sum(math.prod(w.shape) for w in model.non_trainable_weights)
+    trained = sum(
+        math.prod(w.shape) for w in model.trainable_weights
+    )
+    fixed = sum(
+        math.prod(w.shape) for w in model.non_trainable_weights
+    )
     return trained, fixed

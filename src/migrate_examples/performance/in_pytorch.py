@@ -26,7 +26,9 @@ def pick_device() -> torch.device:
     >>> torch.ones(2, device=device).device.type == device.type
     True
     """
-    found = torch.accelerator.current_accelerator(check_available=True)
+    found = torch.accelerator.current_accelerator(
+        check_available=True
+    )
     return found or torch.device("cpu")
 
 
@@ -82,7 +84,9 @@ def batches_on_device(
     >>> [len(labels) for features, labels in found]
     [2, 2, 1]
     """
-    data = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    data = TensorDataset(
+        torch.from_numpy(x), torch.from_numpy(y)
+    )
     # pinned memory is what an asynchronous copy starts from
     pinned = device.type in ("cuda", "xpu")
     loader = DataLoader(data, batch_size, pin_memory=pinned)
@@ -118,7 +122,9 @@ class MixedClassifier(nn.Module):
         super().__init__()
         known = ("bfloat16", "float16", "float32")
         if dtype not in known:
-            raise ValueError(f"dtype {dtype!r}: take one of {known}")
+            raise ValueError(
+                f"dtype {dtype!r}: take one of {known}"
+            )
         self.dtype = getattr(torch, dtype)
         self.hidden = nn.Linear(features, hidden)
         self.head = nn.Linear(hidden, classes)
@@ -232,7 +238,9 @@ def compiled(
     return torch.compile(function, backend=backend)
 
 
-def convolve_images(images: np.ndarray, kernel: np.ndarray) -> Tensor:
+def convolve_images(
+    images: np.ndarray, kernel: np.ndarray
+) -> Tensor:
     """Convolve, unpadded, with the channels last in memory.
 
     Parameters
@@ -256,7 +264,9 @@ def convolve_images(images: np.ndarray, kernel: np.ndarray) -> Tensor:
     return y.permute(0, 2, 3, 1)  # NHWC
 
 
-def predict(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
+def predict(
+    model: nn.Module, batches: Iterable[Tensor]
+) -> Tensor:
     """All outputs in inference mode, nothing recorded.
 
     Parameters

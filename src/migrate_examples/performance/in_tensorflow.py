@@ -113,10 +113,14 @@ class MixedClassifier(keras.Model):
     ) -> None:
         known = ("bfloat16", "float16", "float32")
         if dtype not in known:
-            raise ValueError(f"dtype {dtype!r}: take one of {known}")
+            raise ValueError(
+                f"dtype {dtype!r}: take one of {known}"
+            )
         mixed = "" if dtype == "float32" else "mixed_"
         super().__init__()
-        self.hidden = keras.layers.Dense(hidden, activation="relu", dtype=mixed + dtype)
+        self.hidden = keras.layers.Dense(
+            hidden, activation="relu", dtype=mixed + dtype
+        )
         self.head = keras.layers.Dense(classes, dtype="float32")
         self.hidden.build((None, features))
         self.head.build((None, hidden))
@@ -156,7 +160,9 @@ class ScaledTrainer:
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        loss_function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        loss_function: Callable[
+            [tf.Tensor, tf.Tensor], tf.Tensor
+        ],
         initial_scale: float = 2.0**15,
         growth_interval: int = 2000,
     ) -> None:
@@ -178,7 +184,9 @@ class ScaledTrainer:
         """Train on one batch and return its unscaled loss."""
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.loss_function(self.model(x, training=True), y)
+            loss = self.loss_function(
+                self.model(x, training=True), y
+            )
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, weights)
         self.optimizer.apply(gradients, weights)  # or skips it
@@ -222,7 +230,9 @@ def compiled(
     return tf.function(function, jit_compile=backend == "xla")
 
 
-def convolve_images(images: np.ndarray, kernel: np.ndarray) -> tf.Tensor:
+def convolve_images(
+    images: np.ndarray, kernel: np.ndarray
+) -> tf.Tensor:
     """Convolve, unpadded, with the channels last in memory.
 
     Parameters
@@ -243,7 +253,9 @@ def convolve_images(images: np.ndarray, kernel: np.ndarray) -> tf.Tensor:
     return tf.nn.conv2d(images, kernel, 1, "VALID")
 
 
-def predict(model: keras.Model, batches: Iterable[tf.Tensor]) -> tf.Tensor:
+def predict(
+    model: keras.Model, batches: Iterable[tf.Tensor]
+) -> tf.Tensor:
     """All outputs in inference mode, nothing recorded.
 
     Parameters
@@ -380,4 +392,8 @@ def count_operations(
         for event in line.events
     ]
     mark = "EagerLocalExecute: "  # one a call from Python
-    return Counter(name.removeprefix(mark) for name in names if name.startswith(mark))
+    return Counter(
+        name.removeprefix(mark)
+        for name in names
+        if name.startswith(mark)
+    )

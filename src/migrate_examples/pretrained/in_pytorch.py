@@ -100,7 +100,9 @@ def mobilenet_from_arrays(
             layer.eps = 1e-3  # torchvision: 1e-5
         elif isinstance(layer, nn.Conv2d) and 2 in layer.stride:
             layer.padding = (0, 0)  # torchvision: 1 a side
-            layer.register_forward_pre_hook(lambda _, x: F.pad(x[0], (0, 1, 0, 1)))
+            layer.register_forward_pre_hook(
+                lambda _, x: F.pad(x[0], (0, 1, 0, 1))
+            )
     state = model.state_dict()
     names = [n for n in state if "num_batches" not in n]
     with _explained(
@@ -150,7 +152,9 @@ def preprocess(image: Tensor, mode: str) -> Tensor:
     raise ValueError(f"{mode!r} is not tf, torch or caffe")
 
 
-def prepare(photo: np.ndarray, resize: int = 232, crop: int = 224) -> Tensor:
+def prepare(
+    photo: np.ndarray, resize: int = 232, crop: int = 224
+) -> Tensor:
     """Photograph to a batch, as IMAGENET1K_V2 was evaluated.
 
     The batch is (1, 3, crop, crop) and float32.
@@ -170,7 +174,9 @@ def prepare(photo: np.ndarray, resize: int = 232, crop: int = 224) -> Tensor:
     """
     pixels = torch.from_numpy(photo).permute(2, 0, 1)  # CHW
     weights = models.MobileNet_V2_Weights.IMAGENET1K_V2
-    preset = weights.transforms(resize_size=resize, crop_size=crop)
+    preset = weights.transforms(
+        resize_size=resize, crop_size=crop
+    )
     return preset(pixels)[None]
 
 
@@ -191,7 +197,9 @@ class FrozenBody(nn.Module):
     [False, False, True, True]
     """
 
-    def __init__(self, body: nn.Module, features: int, classes: int) -> None:
+    def __init__(
+        self, body: nn.Module, features: int, classes: int
+    ) -> None:
         super().__init__()
         self.body = body.requires_grad_(False)
         self.head = nn.Linear(features, classes)
@@ -274,7 +282,9 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = torch.load(
+            path, map_location="cpu", weights_only=True
+        )
     except UnpicklingError as error:
         raise ValueError(
             "no file of plain tensors, so it was not unpickled;"
@@ -285,7 +295,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _differences(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+def _differences(
+    own: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> str:
     wrong = {
         "missing": [n for n in own if n not in found],
         "unexpected": [n for n in found if n not in own],
@@ -333,7 +345,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
         model.load_state_dict(found)
 
 
-def download_weights(url: str, folder: Path | None = None, sha256: str = "") -> Path:
+def download_weights(
+    url: str, folder: Path | None = None, sha256: str = ""
+) -> Path:
     """Fetch a file once, check it; its path in the folder.
 
     Parameters
@@ -364,7 +378,9 @@ def download_weights(url: str, folder: Path | None = None, sha256: str = "") -> 
         folder = Path(torch.hub.get_dir(), "checkpoints")
     name = Path(urlsplit(url).path).name
     path = folder / name
-    with _explained(url, f"Check address, network and {folder}; none kept."):
+    with _explained(
+        url, f"Check address, network and {folder}; none kept."
+    ):
         if not (name and urlsplit(url).scheme):
             raise ValueError("it is not like https://a/b.pth")
         if path.exists():
@@ -374,7 +390,9 @@ def download_weights(url: str, folder: Path | None = None, sha256: str = "") -> 
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder) as part:
             new = Path(part, path.name)
-            torch.hub.download_url_to_file(url, str(new), sha256, progress=False)
+            torch.hub.download_url_to_file(
+                url, str(new), sha256, progress=False
+            )
             _read(new)  # the hub keeps what was cut short
             new.replace(path)
     return path

@@ -125,7 +125,9 @@ def preprocess(image: tf.Tensor, mode: str) -> tf.Tensor:
     return imagenet_utils.preprocess_input(x, mode=mode)
 
 
-def prepare(photo: np.ndarray, resize: int = 232, crop: int = 224) -> tf.Tensor:
+def prepare(
+    photo: np.ndarray, resize: int = 232, crop: int = 224
+) -> tf.Tensor:
     """Photograph to a batch, as IMAGENET1K_V2 was evaluated.
 
     The batch is (1, crop, crop, 3) and float32.
@@ -144,7 +146,9 @@ def prepare(photo: np.ndarray, resize: int = 232, crop: int = 224) -> tf.Tensor:
     (1, 224, 224, 3)
     """
     shorter = min(photo.shape[:2])
-    height, width = (resize * side // shorter for side in photo.shape[:2])
+    height, width = (
+        resize * side // shorter for side in photo.shape[:2]
+    )
     x = tf.image.resize(photo, (height, width), antialias=True)
     x = tf.round(x)  # whole grey levels again
     top, left = (
@@ -174,14 +178,18 @@ class FrozenBody(keras.Model):
     [False, False, True, True]
     """
 
-    def __init__(self, body: keras.Model, features: int, classes: int) -> None:
+    def __init__(
+        self, body: keras.Model, features: int, classes: int
+    ) -> None:
         super().__init__()
         self.body = body
         self.body.trainable = False  # batch norm infers as well
         self.head = keras.layers.Dense(classes)
         self.head.build((None, features))
 
-    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(
+        self, images: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         """Logits of a batch of images."""
         return self.head(self.body(images, training=training))
 
@@ -212,7 +220,9 @@ def train_head(
     >>> loss[-1] < loss[0]
     True
     """
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True
+    )
     optimizer = keras.optimizers.SGD(learning_rate)
     losses = []
     for _ in range(steps):
@@ -323,7 +333,9 @@ def load_weights(model: keras.Model, path: Path) -> None:
         model.load_weights(path)
 
 
-def download_weights(url: str, folder: Path | None = None, sha256: str = "") -> Path:
+def download_weights(
+    url: str, folder: Path | None = None, sha256: str = ""
+) -> Path:
     """Fetch a file once, check it; its path in the folder.
 
     Parameters
@@ -357,7 +369,9 @@ def download_weights(url: str, folder: Path | None = None, sha256: str = "") -> 
         folder = Path(home, "models").expanduser()
     name = Path(urlsplit(url).path).name
     path = folder / name
-    with _explained(url, f"Check address, network and {folder}; none kept."):
+    with _explained(
+        url, f"Check address, network and {folder}; none kept."
+    ):
         if not (name and urlsplit(url).scheme):
             raise ValueError("it is not like https://a/b.h5")
         if path.exists():

@@ -36,18 +36,34 @@ class Config:
     ValueError: epochs is 0: give 1 or more
     """
 
-    epochs: int = field(default=3, metadata={"help": "passes over the digits"})
-    batch_size: int = field(default=50, metadata={"help": "digits in one step"})
-    learning_rate: float = field(default=0.2, metadata={"help": "length of a step"})
-    hidden: int = field(default=64, metadata={"help": "units between"})
-    dropout: float = field(default=0.1, metadata={"help": "share of units dropped"})
-    test_share: float = field(default=0.2, metadata={"help": "share held out"})
-    seed: int = field(default=0, metadata={"help": "of split, weights, order"})
+    epochs: int = field(
+        default=3, metadata={"help": "passes over the digits"}
+    )
+    batch_size: int = field(
+        default=50, metadata={"help": "digits in one step"}
+    )
+    learning_rate: float = field(
+        default=0.2, metadata={"help": "length of a step"}
+    )
+    hidden: int = field(
+        default=64, metadata={"help": "units between"}
+    )
+    dropout: float = field(
+        default=0.1, metadata={"help": "share of units dropped"}
+    )
+    test_share: float = field(
+        default=0.2, metadata={"help": "share held out"}
+    )
+    seed: int = field(
+        default=0, metadata={"help": "of split, weights, order"}
+    )
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "hidden"):
             if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} is {value}: give 1 or more")
+                raise ValueError(
+                    f"{name} is {value}: give 1 or more"
+                )
         if self.learning_rate <= 0:
             raise ValueError(
                 f"learning_rate is {self.learning_rate}: "
@@ -55,11 +71,13 @@ class Config:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(
-                f"dropout is {self.dropout}: give a share from 0 to below 1"
+                f"dropout is {self.dropout}: "
+                "give a share from 0 to below 1"
             )
         if not 0 < self.test_share < 1:
             raise ValueError(
-                f"test_share is {self.test_share}: give a share between 0 and 1"
+                f"test_share is {self.test_share}: "
+                "give a share between 0 and 1"
             )
 
 
@@ -107,7 +125,9 @@ def parse_arguments(
         parser.error(str(error))
 
 
-def load_data(test_share: float, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def load_data(
+    test_share: float, seed: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Read 5,000 digits of MNIST, and hold some of them out.
 
     Parameters
@@ -168,7 +188,9 @@ def build_model(hidden: int, dropout: float) -> nn.Module:
     )
 
 
-def load_weights(model: nn.Module, weights: Sequence[NDArray[np.floating]]) -> None:
+def load_weights(
+    model: nn.Module, weights: Sequence[NDArray[np.floating]]
+) -> None:
     """Give a model the weights of arrays.
 
     Parameters
@@ -195,7 +217,9 @@ def load_weights(model: nn.Module, weights: Sequence[NDArray[np.floating]]) -> N
     # nn.Linear keeps its kernel as (outputs, inputs)
     tensors = [torch.tensor(array.T) for array in weights]
     names = model.state_dict()
-    model.load_state_dict(dict(zip(names, tensors, strict=True)))
+    model.load_state_dict(
+        dict(zip(names, tensors, strict=True))
+    )
 
 
 def batches(
@@ -274,7 +298,9 @@ def train(
     True
     """
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.SGD(model.parameters(), learning_rate)
+    optimizer = torch.optim.SGD(
+        model.parameters(), learning_rate
+    )
     model.train()
 
     def step(rows: Tensor) -> Tensor:
@@ -295,7 +321,9 @@ def train(
     return losses
 
 
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def evaluate(
+    model: nn.Module, images: Tensor, labels: Tensor
+) -> float:
     """Share of images whose best score is their label's.
 
     Parameters
@@ -345,7 +373,9 @@ def main(argv: Sequence[str] | None = None) -> str:
     """
     config = parse_arguments(argv)
     torch.manual_seed(config.seed)
-    images, labels, test_images, test_labels = load_data(config.test_share, config.seed)
+    images, labels, test_images, test_labels = load_data(
+        config.test_share, config.seed
+    )
     model = build_model(config.hidden, config.dropout)
     losses = train(
         model,
@@ -357,7 +387,10 @@ def main(argv: Sequence[str] | None = None) -> str:
         config.seed,
     )
     accuracy = evaluate(model, test_images, test_labels)
-    lines = [f"epoch {epoch}: loss {loss:.4f}" for epoch, loss in enumerate(losses, 1)]
+    lines = [
+        f"epoch {epoch}: loss {loss:.4f}"
+        for epoch, loss in enumerate(losses, 1)
+    ]
     lines.append(f"held-out accuracy: {accuracy:.4f}")
     return "\n".join(lines)
 

@@ -35,18 +35,34 @@ class Config:
     ValueError: epochs is 0: give 1 or more
     """
 
-    epochs: int = field(default=3, metadata={"help": "passes over the digits"})
-    batch_size: int = field(default=50, metadata={"help": "digits in one step"})
-    learning_rate: float = field(default=0.2, metadata={"help": "length of a step"})
-    hidden: int = field(default=64, metadata={"help": "units between"})
-    dropout: float = field(default=0.1, metadata={"help": "share of units dropped"})
-    test_share: float = field(default=0.2, metadata={"help": "share held out"})
-    seed: int = field(default=0, metadata={"help": "of split, weights, order"})
+    epochs: int = field(
+        default=3, metadata={"help": "passes over the digits"}
+    )
+    batch_size: int = field(
+        default=50, metadata={"help": "digits in one step"}
+    )
+    learning_rate: float = field(
+        default=0.2, metadata={"help": "length of a step"}
+    )
+    hidden: int = field(
+        default=64, metadata={"help": "units between"}
+    )
+    dropout: float = field(
+        default=0.1, metadata={"help": "share of units dropped"}
+    )
+    test_share: float = field(
+        default=0.2, metadata={"help": "share held out"}
+    )
+    seed: int = field(
+        default=0, metadata={"help": "of split, weights, order"}
+    )
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "hidden"):
             if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} is {value}: give 1 or more")
+                raise ValueError(
+                    f"{name} is {value}: give 1 or more"
+                )
         if self.learning_rate <= 0:
             raise ValueError(
                 f"learning_rate is {self.learning_rate}: "
@@ -54,11 +70,13 @@ class Config:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(
-                f"dropout is {self.dropout}: give a share from 0 to below 1"
+                f"dropout is {self.dropout}: "
+                "give a share from 0 to below 1"
             )
         if not 0 < self.test_share < 1:
             raise ValueError(
-                f"test_share is {self.test_share}: give a share between 0 and 1"
+                f"test_share is {self.test_share}: "
+                "give a share between 0 and 1"
             )
 
 
@@ -171,7 +189,9 @@ def build_model(hidden: int, dropout: float) -> keras.Model:
     )
 
 
-def load_weights(model: keras.Model, weights: Sequence[NDArray[np.floating]]) -> None:
+def load_weights(
+    model: keras.Model, weights: Sequence[NDArray[np.floating]]
+) -> None:
     """Give a model the weights of arrays.
 
     Parameters
@@ -276,7 +296,9 @@ def train(
     rng = np.random.default_rng(seed)
     optimizer = keras.optimizers.SGD(learning_rate)
     optimizer.build(model.trainable_variables)
-    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss_of = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True
+    )
 
     @tf.function(reduce_retracing=True)
     def step(rows: tf.Tensor) -> tf.Tensor:
@@ -297,7 +319,9 @@ def train(
     return losses
 
 
-def evaluate(model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> float:
+def evaluate(
+    model: keras.Model, images: tf.Tensor, labels: tf.Tensor
+) -> float:
     """Share of images whose best score is their label's.
 
     Parameters
@@ -345,7 +369,9 @@ def main(argv: Sequence[str] | None = None) -> str:
     """
     config = parse_arguments(argv)
     keras.utils.set_random_seed(config.seed)
-    images, labels, test_images, test_labels = load_data(config.test_share, config.seed)
+    images, labels, test_images, test_labels = load_data(
+        config.test_share, config.seed
+    )
     model = build_model(config.hidden, config.dropout)
     losses = train(
         model,
@@ -357,7 +383,10 @@ def main(argv: Sequence[str] | None = None) -> str:
         config.seed,
     )
     accuracy = evaluate(model, test_images, test_labels)
-    lines = [f"epoch {epoch}: loss {loss:.4f}" for epoch, loss in enumerate(losses, 1)]
+    lines = [
+        f"epoch {epoch}: loss {loss:.4f}"
+        for epoch, loss in enumerate(losses, 1)
+    ]
     lines.append(f"held-out accuracy: {accuracy:.4f}")
     return "\n".join(lines)
 

@@ -69,7 +69,9 @@ def images_to_numpy(images: Tensor) -> NDArray[np.uint8]:
     return levels.to(torch.uint8).numpy(force=True)
 
 
-def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalise(
+    images: Tensor, mean: Sequence[float], std: Sequence[float]
+) -> Tensor:
     """Subtract a mean and divide by a deviation, by channel.
 
     Parameters
@@ -362,7 +364,9 @@ def add_at(x: Tensor, rows: Tensor, values: Tensor) -> Tensor:
     return x.index_add(0, rows, values)
 
 
-def descend(weight: Parameter, gradient: Tensor, learning_rate: float) -> None:
+def descend(
+    weight: Parameter, gradient: Tensor, learning_rate: float
+) -> None:
     """One step of gradient descent, in place.
 
     Parameters

@@ -172,7 +172,9 @@ def coordinate_grid(height: int, width: int) -> tf.Tensor:
     return tf.stack(tf.meshgrid(x, y), axis=-1)
 
 
-def windows(series: tf.Tensor, size: int, step: int) -> tf.Tensor:
+def windows(
+    series: tf.Tensor, size: int, step: int
+) -> tf.Tensor:
     """Overlapping windows of a series; a short rest is dropped.
 
     Parameters
@@ -206,7 +208,9 @@ def windows(series: tf.Tensor, size: int, step: int) -> tf.Tensor:
     return tf.signal.frame(series, size, step)
 
 
-def add_as(a: tf.Tensor, b: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+def add_as(
+    a: tf.Tensor, b: tf.Tensor, dtype: tf.DType
+) -> tf.Tensor:
     """Sum of two tensors in a dtype that you chose.
 
     Parameters
@@ -254,7 +258,9 @@ def pick_each(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     return tf.gather(x, index, axis=1, batch_dims=1)
 
 
-def values_at(x: tf.Tensor, coordinates: tf.Tensor) -> tf.Tensor:
+def values_at(
+    x: tf.Tensor, coordinates: tf.Tensor
+) -> tf.Tensor:
     """Values at a list of coordinates.
 
     Parameters
@@ -279,7 +285,9 @@ def values_at(x: tf.Tensor, coordinates: tf.Tensor) -> tf.Tensor:
     return tf.gather_nd(x, coordinates)
 
 
-def select_pixels(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def select_pixels(
+    images: tf.Tensor, mask: tf.Tensor
+) -> tf.Tensor:
     """Pixels where a mask is true.
 
     Parameters
@@ -304,7 +312,9 @@ def select_pixels(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return tf.boolean_mask(images, mask)
 
 
-def set_rows(x: tf.Tensor, rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def set_rows(
+    x: tf.Tensor, rows: tf.Tensor, values: tf.Tensor
+) -> tf.Tensor:
     """Copy of a tensor in which some rows are replaced.
 
     Parameters
@@ -332,7 +342,9 @@ def set_rows(x: tf.Tensor, rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(x, index, values)
 
 
-def add_at(x: tf.Tensor, rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def add_at(
+    x: tf.Tensor, rows: tf.Tensor, values: tf.Tensor
+) -> tf.Tensor:
     """Copy of a tensor with values added to some rows.
 
     Parameters

@@ -49,7 +49,9 @@ def make_cnn(filters: int = 8) -> nn.Module:
         nn.Conv2d(1, filters, 5, stride=2, bias=False),
         _BatchNorm(filters, eps=1e-3),
         nn.ReLU(),
-        nn.Conv2d(filters, 2 * filters, 5, stride=2, bias=False),
+        nn.Conv2d(
+            filters, 2 * filters, 5, stride=2, bias=False
+        ),
         _BatchNorm(2 * filters, eps=1e-3),
         nn.ReLU(),
         nn.AdaptiveMaxPool2d(1),
@@ -58,7 +60,9 @@ def make_cnn(filters: int = 8) -> nn.Module:
     )
 
 
-def set_weights(model: nn.Module, weights: list[NDArray[Any]]) -> None:
+def set_weights(
+    model: nn.Module, weights: list[NDArray[Any]]
+) -> None:
     """Copy weights in the order and layout of Keras.
 
     Parameters
@@ -138,7 +142,9 @@ def make_batches(
     rows = TensorDataset(torch.tensor(x), torch.tensor(y))
     if seed is None:
         return DataLoader(rows, batch_size)
-    return DataLoader(rows, batch_size, sampler=_Permutations(len(x), seed))
+    return DataLoader(
+        rows, batch_size, sampler=_Permutations(len(x), seed)
+    )
 
 
 class _Adam(Optimizer):
@@ -152,7 +158,9 @@ class _Adam(Optimizer):
                     self.update(weight, group)
         return loss
 
-    def update(self, weight: Any, group: dict[str, Any]) -> None:
+    def update(
+        self, weight: Any, group: dict[str, Any]
+    ) -> None:
         state = self.state[weight]
         step = state["step"] = state.get("step", 0) + 1
         zero = torch.zeros_like(weight)
@@ -265,7 +273,9 @@ def train_epoch(
     losses, hits, count = [], [], 0
     for batch in tqdm(batches, disable=not progress):
         x, y = (t.to(device, non_blocking=True) for t in batch)
-        loss, logits = train_step(model, x, y, loss_function, optimizer, max_norm)
+        loss, logits = train_step(
+            model, x, y, loss_function, optimizer, max_norm
+        )
         if schedule is not None:
             schedule.step()
         losses.append(loss * len(y))

@@ -37,10 +37,14 @@ def make_cnn(filters: int = 8) -> keras.Model:
     return keras.Sequential(
         [
             layers.Input((None, None, 1)),
-            layers.Conv2D(filters, 5, strides=2, use_bias=False),
+            layers.Conv2D(
+                filters, 5, strides=2, use_bias=False
+            ),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
-            layers.Conv2D(2 * filters, 5, strides=2, use_bias=False),
+            layers.Conv2D(
+                2 * filters, 5, strides=2, use_bias=False
+            ),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
             layers.GlobalMaxPooling2D(),
@@ -49,7 +53,9 @@ def make_cnn(filters: int = 8) -> keras.Model:
     )
 
 
-def set_weights(model: keras.Model, weights: list[NDArray[Any]]) -> None:
+def set_weights(
+    model: keras.Model, weights: list[NDArray[Any]]
+) -> None:
     """Copy weights in the order and layout of Keras.
 
     Parameters
@@ -112,8 +118,12 @@ def make_batches(
     rows = tf.data.Dataset.from_generator(
         chunks, output_signature=tf.TensorSpec([None], tf.int64)
     )
-    count = tf.data.experimental.assert_cardinality(math.ceil(len(x) / batch_size))
-    return rows.apply(count).map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+    count = tf.data.experimental.assert_cardinality(
+        math.ceil(len(x) / batch_size)
+    )
+    return rows.apply(count).map(
+        lambda i: (tf.gather(x, i), tf.gather(y, i))
+    )
 
 
 def make_adam(
@@ -137,7 +147,9 @@ def make_adam(
     >>> round(float(optimizer.learning_rate), 6)
     0.01
     """
-    optimizer = keras.optimizers.Adam(learning_rate, epsilon=epsilon)
+    optimizer = keras.optimizers.Adam(
+        learning_rate, epsilon=epsilon
+    )
     optimizer.build(model.trainable_variables)
     return optimizer
 
@@ -183,8 +195,12 @@ def train_step(
     weights = model.trainable_variables
     gradients = tape.gradient(loss, weights)
     if max_norm is not None:
-        gradients, _ = tf.clip_by_global_norm(gradients, max_norm)
-    optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        gradients, _ = tf.clip_by_global_norm(
+            gradients, max_norm
+        )
+    optimizer.apply_gradients(
+        zip(gradients, weights, strict=True)
+    )
     return loss, logits
 
 
@@ -219,7 +235,9 @@ def train_epoch(
     total = keras.metrics.Mean()
     right = keras.metrics.SparseCategoricalAccuracy()
     for x, y in tqdm(batches, disable=not progress):
-        loss, logits = train_step(model, x, y, loss_function, optimizer, max_norm)
+        loss, logits = train_step(
+            model, x, y, loss_function, optimizer, max_norm
+        )
         total.update_state(loss, sample_weight=len(y))
         right.update_state(y, logits)
     return {
@@ -305,7 +323,9 @@ def fit(
     """
     callbacks: list[Callback] = []
     if patience is not None:
-        stop = EarlyStopping(patience=patience, restore_best_weights=True)
+        stop = EarlyStopping(
+            patience=patience, restore_best_weights=True
+        )
         callbacks.append(stop)
     if checkpoint is not None:
         keep = ModelCheckpoint(
@@ -317,7 +337,9 @@ def fit(
     if schedule is not None:
         optimizer.learning_rate = schedule
     optimizer.global_clipnorm = max_norm
-    model.compile(optimizer, loss_function, metrics=["accuracy"])
+    model.compile(
+        optimizer, loss_function, metrics=["accuracy"]
+    )
     return model.fit(
         train_batches,
         validation_data=validation_batches,
