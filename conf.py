@@ -29,6 +29,7 @@ autodoc_typehints = "none"  # the docstrings say types, with shapes
 copybutton_exclude = ".linenos, .gp, .go"
 html_theme = "furo"
 html_title = "TensorFlow → PyTorch"
+html_favicon = "docs/_static/panes.png"
 html_static_path = ["docs/_static", "build/browser"]
 html_copy_source = False
 html_show_sphinx = False

@@ -201,6 +201,10 @@ def test_look_up_finds_as_you_type(width: int, site: str, browser: Browser) -> N
     assert every >= 1000
     page.keyboard.press("/")
     page.keyboard.type("tensorflow.math.reduce_mean(x")
+    # The page filters in the next frame after a key.
+    page.wait_for_function(
+        "new URL(location).searchParams.get('q') === 'tensorflow.math.reduce_mean(x'"
+    )
     shown = page.locator("details.entry:visible")
     assert shown.first.get_attribute("id") == "tf-reduce_mean"
     assert "q=tensorflow.math.reduce_mean" in page.url
@@ -209,8 +213,12 @@ def test_look_up_finds_as_you_type(width: int, site: str, browser: Browser) -> N
     entry.locator(".side.pytorch pre").first.wait_for()
     assert "Executed at this build" in entry.inner_text()
     page.locator("#look-up-query").fill("torch.nn.functional.gelu")
+    page.wait_for_function(
+        "new URL(location).searchParams.get('q') === 'torch.nn.functional.gelu'"
+    )
     assert 1 <= page.locator("details.entry:visible").count() < 40
     page.locator("#look-up-query").press("Escape")
+    page.wait_for_function("!new URL(location).searchParams.has('q')")
     assert page.locator("details.entry:visible").count() == every
     assert troubles == []
     page.context.close()

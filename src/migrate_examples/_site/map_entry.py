@@ -34,7 +34,8 @@ EDGE_WORDS = {
 
 def code(text: str) -> str:
     """Highlighted code, as a block that can be reached by the keyboard."""
-    return f'<pre tabindex="0">{highlight(text.strip(), LEXER, FORMATTER)}</pre>'
+    marked = highlight(text.strip(), LEXER, FORMATTER)
+    return f'<div class="highlight"><pre tabindex="0">{marked}</pre></div>'
 
 
 def first_line(code: str) -> str:
