@@ -22,7 +22,8 @@ SECTIONS_OF_THE_OLDER_GUIDE = {
 }
 CORRECTIONS = "# Corrections to older guides\n# ---"
 # What a fresh interpreter does before the page: nothing but what the mismatched
-# torchvision of a CPU-only machine needs; then this package is out of reach.
+# torchvision of a CPU-only machine needs; then this package is out of reach,
+# but for pages that use its tools and say so.
 DRIVER = """
 import runpy, sys
 from migrate_examples._torchvision import declare_missing_operators
@@ -30,7 +31,8 @@ if "torchvision" in open(sys.argv[1]).read():
     declare_missing_operators()
 for name in [n for n in sys.modules if n.startswith("migrate_examples")]:
     del sys.modules[name]
-sys.modules["migrate_examples"] = None
+if "migrate-examples[port]" not in open(sys.argv[1]).read():
+    sys.modules["migrate_examples"] = None
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

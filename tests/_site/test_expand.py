@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from migrate_examples import __version__
 from migrate_examples._site import expand
 
 TWIN_TF = '''
@@ -200,3 +201,16 @@ def test_metadata_refuses_a_package_that_is_not_installed() -> None:
 
     with pytest.raises(ModuleNotFoundError, match="a page imports no_such_package"):
         script_metadata("import no_such_package")
+
+
+def test_tools_are_imported_as_any_library(expanded: Callable[[str], str]) -> None:
+    line = "from migrate_examples.port.transfer import transfer"
+    page = cell("PyTorch", line)
+    assert expanded(page) == page
+
+
+def test_metadata_names_the_package_where_a_page_uses_its_tools() -> None:
+    from migrate_examples._site.metadata import requirements
+
+    line = "from migrate_examples.port.transfer import transfer"
+    assert requirements(line) == [f"migrate-examples[port]=={__version__}"]

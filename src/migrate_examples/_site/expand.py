@@ -4,6 +4,9 @@ A page says ``from migrate_examples.autodiff.in_pytorch import gradient``. The
 expanded page, which is executed, shown and downloaded, has the source of
 ``gradient`` in that place, with the imports and the neighbours it needs. So
 the code stands once, in the package, and the download runs without it.
+
+A tool is no twin: pages import ``migrate_examples.port`` as any reader would,
+and their downloads name the package among what they need.
 """
 
 import ast
@@ -17,6 +20,8 @@ from typing import NamedTuple
 from migrate_examples._site.metadata import requirements_cell, script_metadata
 
 SOURCE = Path(__file__).parents[2]
+TOOLS = {"port"}
+"""Parts of the package that readers install, and pages import like any library."""
 CELL = re.compile(r"^# ?%%.*\n(?:#\s*\n)*(?:# \*\*(TensorFlow|PyTorch)\*\*)?", re.M)
 
 
@@ -192,13 +197,25 @@ class Page:
 
 
 def is_package_import(statement: ast.stmt) -> bool:
-    """Tell whether a statement imports from this package."""
+    """Tell whether a statement imports from this package what a page shows whole."""
     match statement:
         case ast.ImportFrom(module=str(module)):
-            return module.split(".")[0] == "migrate_examples"
+            return is_shown_whole(module)
         case ast.Import(names=names):
-            return any(a.name.split(".")[0] == "migrate_examples" for a in names)
+            return any(is_shown_whole(a.name) for a in names)
     return False
+
+
+def is_shown_whole(module: str) -> bool:
+    """Tell whether a module's source goes into pages: of this package, and no tool.
+
+    >>> is_shown_whole("migrate_examples.data.in_pytorch")
+    True
+    >>> is_shown_whole("migrate_examples.port.transfer")
+    False
+    """
+    package, _, rest = module.partition(".")
+    return package == "migrate_examples" and rest.partition(".")[0] not in TOOLS
 
 
 def side_of(module: str) -> str | None:

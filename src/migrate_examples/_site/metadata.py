@@ -20,6 +20,9 @@ def requirement(package: str) -> str:
     ModuleNotFoundError
         When nothing installed provides it.
     """
+    if package == "migrate_examples":
+        # An editable install does not list what it provides.
+        return f"migrate-examples[port]=={version('migrate-examples')}"
     found = distributions().get(package)
     if not found:
         message = f"a page imports {package}, which no installed distribution provides"
