@@ -19,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from migrate_examples._site.map_entry import WORDS, body, line
 from migrate_examples._site.page_files import load_on
-from migrate_examples._site.proofs import Measured, key
+from migrate_examples._site.proofs import Measured, key, measured_by
 from migrate_examples.api_map import KINDS, ROWS, rows_of_file
 from migrate_examples.api_map.coverage import coverage, uses
 from migrate_examples.api_map.index import rows_by_symbol
@@ -49,7 +49,7 @@ class LookUp(SphinxDirective):
         """Build the page out of the rows and what this build measured."""
         for file in ROWS.glob("*.toml"):
             self.env.note_dependency(str(file))
-        found = self.env.app.measuring.results()  # type: ignore[attr-defined]
+        found = measured_by(self.env.app)
         folder = Path(self.env.app.confdir, FOLDER)
         shutil.rmtree(folder, ignore_errors=True)
         buttons = "".join(

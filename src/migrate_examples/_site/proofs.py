@@ -1,14 +1,11 @@
 """Measures the rows of the API map for the pages of this build.
 
 ``python -m migrate_examples._site.proofs FILE`` proves every row that FILE does
-not hold yet and writes what was measured into it. The build starts it as a
-process of its own, beside the gallery, and reads FILE when a page needs it.
+not hold yet and writes what was measured into it.
 """
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,8 +13,8 @@ from typing import Any, NamedTuple
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.errors import ExtensionError
 
+from migrate_examples._site.measuring import Measuring
 from migrate_examples.api_map import Row, rows
 from migrate_examples.api_map.symbols import TF_SYMBOLS, TORCH_SYMBOLS, versions
 from migrate_examples.whole_file import write_whole
@@ -74,39 +71,18 @@ def main(file: Path) -> None:
         write_whole(file, json.dumps(found).encode())
 
 
-class Measuring:
-    """The process that measures, and what it found."""
-
-    def __init__(self, root: Path) -> None:
-        self.file = root / FILE
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self.process = subprocess.Popen(  # noqa: S603  our own module
-            [sys.executable, "-m", "migrate_examples._site.proofs", str(self.file)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def results(self) -> dict[str, Measured]:
-        """Wait for the process; return measurements by :func:`key`.
-
-        Raises
-        ------
-        ExtensionError
-            When a row is wrong: the build must fail.
-        """
-        _, errors = self.process.communicate()
-        if self.process.returncode:
-            raise ExtensionError(f"a row of the API map is wrong:\n{errors[-3000:]}")
-        stored: dict[str, list[Any]] = json.loads(self.file.read_text())
-        return {name: Measured(*values) for name, values in stored.items()}
+def measured_by(app: Sphinx) -> dict[str, Measured]:
+    """Wait for the measurements of this build; return them by :func:`key`."""
+    stored: dict[str, list[Any]] = app.measuring.results()  # type: ignore[attr-defined]
+    return {name: Measured(*values) for name, values in stored.items()}
 
 
 def start(app: Sphinx, _config: Config) -> None:
     """Begin to measure while the gallery runs, for a site that shows the map."""
     if Path(app.srcdir, "api-map.md").is_file():
-        app.measuring = Measuring(Path(app.confdir))  # type: ignore[attr-defined]
+        file = Path(app.confdir) / FILE
+        measuring = Measuring("migrate_examples._site.proofs", file, "a row of the API map")
+        app.measuring = measuring  # type: ignore[attr-defined]
 
 
 def setup(app: Sphinx) -> None:
