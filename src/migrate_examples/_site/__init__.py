@@ -15,6 +15,8 @@ from migrate_examples._site import (
     map_page,
     panes,
     pitfalls,
+    port_measured,
+    port_tables,
     proofs,
     reference,
     tables,
@@ -38,6 +40,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     map_page.setup(app)
     panes.setup(app)
     pitfalls.setup(app)
+    port_measured.setup(app)
+    port_tables.setup(app)
     proofs.setup(app)
     reference.setup(app)
     tables.setup(app)

@@ -81,7 +81,9 @@ def start(app: Sphinx, _config: Config) -> None:
     """Begin to measure while the gallery runs, for a site that shows the map."""
     if Path(app.srcdir, "api-map.md").is_file():
         file = Path(app.confdir) / FILE
-        measuring = Measuring("migrate_examples._site.proofs", file, "a row of the API map")
+        measuring = Measuring(
+            "migrate_examples._site.proofs", file, "a row of the API map"
+        )
         app.measuring = measuring  # type: ignore[attr-defined]
 
 
