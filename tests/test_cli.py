@@ -199,7 +199,21 @@ def test_formats_are_those_of_the_report() -> None:
 
 
 def test_help_of_each_command_is_known() -> None:
-    for name in ("lookup", "scan", "coverage"):
+    for name in ("lookup", "scan", "port", "parity-test", "coverage"):
         assert name in command_parser(name).format_help()
     with pytest.raises(KeyError):
         command_parser("nonsense")
+
+
+def test_the_help_of_a_port_says_what_is_executed() -> None:
+    for name in ("port", "parity-test"):
+        text = " ".join(command_parser(name).format_help().split())
+        assert "it IS executed" in text
+        assert "exit codes: 0" in text
+
+
+def test_asking_for_a_port_wrongly_imports_no_framework() -> None:
+    for arguments in (["port"], ["port", "a.keras"], ["parity-test", "a.keras"]):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr

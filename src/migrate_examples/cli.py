@@ -1,4 +1,4 @@
-"""The command ``migrate-examples``: look names up, scan code, measure coverage.
+"""The command ``migrate-examples``: look names up, scan code, port models.
 
 What a command needs is imported when it runs, so that the start takes a tenth of
 a second and no framework.
@@ -12,7 +12,10 @@ from pathlib import Path
 
 from migrate_examples import __version__
 
-DESCRIPTION = "What TensorFlow and Keras code is in PyTorch. Runs without either."
+DESCRIPTION = (
+    "What TensorFlow and Keras code is in PyTorch, and trained models too. All but "
+    "port and parity-test run without either framework."
+)
 FORMATS = ("text", "json", "html", "sarif", "github")
 KINDS_HELP = (
     "kinds of findings that make the exit code 1, with commas between: those of the "
@@ -22,6 +25,12 @@ KINDS_HELP = (
 EXIT_CODES = (
     "exit codes: 0 nothing to fail on; 1 findings of the kinds of --fail-on, or, with "
     "--diff, something to rewrite; 2 wrong usage, or something that could not be read"
+)
+LAYOUTS = ("channels_last", "channels_first")
+PORT_CODES = (
+    "exit codes: 0 both agree; 1 they differ, or the outputs react so little that it "
+    "shows nothing (the folder is written, the report says where); 2 wrong usage, a "
+    "file that cannot be read, or a layer that cannot be written (nothing is written)"
 )
 
 
@@ -100,6 +109,111 @@ def fill_coverage(made: argparse.ArgumentParser) -> None:
     made.add_argument("--missing", type=positive, default=20, metavar="N", help="names")
 
 
+def fill_port(made: argparse.ArgumentParser) -> None:
+    """Give a parser what the command takes that ports models."""
+    made.description = (
+        "Write a trained Keras model as readable PyTorch: model.py and "
+        "model.safetensors, and report.html and report.json that show layer by layer "
+        "that both compute the same. Needs Keras 3 (on TensorFlow, or on PyTorch where "
+        "TensorFlow is missing); what is written needs PyTorch alone. Nothing that the "
+        "file holds is executed."
+    )
+    made.epilog = PORT_CODES
+    made.add_argument(
+        "model", type=Path, help="a .keras file, or an .h5 file of a model"
+    )
+    made.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="what is written, whole or not at all",
+    )
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="replace the folder, if it holds what a port wrote and nothing else",
+    )
+    made.add_argument(
+        "--class-name",
+        metavar="NAME",
+        help="of the class in model.py (default: after the model's name)",
+    )
+    made.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="channels_last",
+        help="how the written model takes and gives images: as Keras does (the "
+        "default), or as is usual in PyTorch",
+    )
+    made.add_argument(
+        "--split-preprocessing",
+        action="store_true",
+        help="leave out the layers in front that prepare the input: the written model "
+        "has them as its attribute preprocessing, which you call before it",
+    )
+    made.add_argument(
+        "--allow-stubs",
+        action="store_true",
+        help="where a layer is not supported, write a module that raises, to be "
+        "written by hand; nothing is verified then",
+    )
+    made.add_argument(
+        "--custom",
+        type=Path,
+        metavar="FILE",
+        help="a Python file with the model's own layers and classes; it IS executed",
+    )
+    made.add_argument(
+        "--no-verify", action="store_true", help="do not run both models to compare"
+    )
+    made.add_argument("--quiet", action="store_true", help="the verdict alone")
+
+
+def fill_parity_test(made: argparse.ArgumentParser) -> None:
+    """Give a parser what the command takes that writes acceptance tests."""
+    made.description = (
+        "Write a file of pytest that tells whether a port computes what the Keras "
+        "model computes: shapes, weights, outputs, gradients and one step of training, "
+        "with stated tolerances. It imports nothing of migrate-examples: keep it as "
+        "the acceptance test of the port, or of one that you write by hand."
+    )
+    made.epilog = "exit codes: 0 written; 2 wrong usage, or a file that cannot be read"
+    made.add_argument(
+        "model", type=Path, help="a .keras file, or an .h5 file of a model"
+    )
+    made.add_argument(
+        "port",
+        type=Path,
+        help="the folder that `migrate-examples port` wrote; with --class, the "
+        "weights: a .safetensors or .pt file",
+    )
+    made.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("test_port.py"),
+        metavar="FILE",
+        help="the test (default: test_port.py)",
+    )
+    made.add_argument(
+        "--class",
+        dest="of",
+        metavar="MODULE:NAME",
+        help="your own port: a class that takes no arguments, or a function that "
+        "returns the module",
+    )
+    made.add_argument(
+        "--custom",
+        type=Path,
+        metavar="FILE",
+        help="a Python file with the model's own layers and classes; it IS executed, "
+        "by the test too",
+    )
+    made.add_argument("--force", action="store_true", help="replace an existing file")
+
+
 def positive(text: str) -> int:
     """Number of at least one, of an argument."""
     if not text.isdecimal() or int(text) < 1:
@@ -110,6 +224,8 @@ def positive(text: str) -> int:
 COMMANDS = {
     "lookup": ("say what names are in PyTorch, and what bites", fill_lookup),
     "scan": ("say of each reference in your code what it is in PyTorch", fill_scan),
+    "port": ("write a trained Keras model as readable PyTorch", fill_port),
+    "parity-test": ("write the acceptance test of a port", fill_parity_test),
     "coverage": ("measure how much of real code the map knows", fill_coverage),
 }
 """Commands: what the list of them says, and what fills their parser."""
@@ -128,6 +244,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from migrate_examples.api_map.terminal import print_coverage
 
                 return print_coverage(asked.file, asked.missing)
+            case "port" | "parity-test":
+                from migrate_examples.port.command.terminal import run_command
+
+                return run_command(asked)
             case _:
                 from migrate_examples.scan.command import run
 

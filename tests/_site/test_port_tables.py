@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 
 from migrate_examples._site import port_measured, port_tables
 
@@ -32,4 +33,4 @@ def test_measured_anew_for_other_sources(
 def test_cells_of_several_lines_are_paragraphs() -> None:
     made = port_tables.table(("a", "b"), [("1", "2\n3")])
     assert made.astext().split() == ["a", "b", "1", "2", "3"]
-    assert len(list(made.findall(port_tables.nodes.paragraph))) == 5
+    assert len(list(made.findall(nodes.paragraph))) == 5

@@ -128,7 +128,7 @@ class LoweredLayers(PortDirective):
             NOT_LOWERED,
         )
 
-        assert driver.lower  # whose import registers them all
+        assert driver  # its import registers them all
 
         self.depend()
         layers = sorted(kind for kind in LOWERINGS if not kind.startswith("ops."))

@@ -3,7 +3,7 @@
 Read from a live model by ``keras_graph``; what lowers and writes it sees no Keras.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,10 @@ class Call:
     weights : mapping of str to ndarray
         By name inside the layer: ``kernel``, ``forward_lstm/lstm_cell/bias``.
     inner : Graph or None
-        What a nested model computes; one Graph object for all of its calls.
+        What a nested model computes; one Graph object for all of its calls. A layer
+        that a user wrote is nested likewise, as its own ``call`` says.
+    reason : str
+        Why the graph of a user's layer could not be read, and what to do.
     """
 
     layer: str
@@ -70,6 +73,7 @@ class Call:
     outputs: tuple[Value, ...]
     weights: Mapping[str, NDArray[Any]]
     inner: "Graph | None" = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,21 @@ class Graph:
     input_names: tuple[str, ...]
     calls: tuple[Call, ...]
     outputs: Any
+
+
+def values_in(structure: Any) -> tuple[Value, ...]:
+    """All Values in nested tuples, lists and dicts; a dict in the order of its keys.
+
+    >>> a, b = (Value(key, (None, 2), "float32") for key in range(2))
+    >>> [value.key for value in values_in({"y": a, "x": [b]})]
+    [1, 0]
+    """
+    if isinstance(structure, Value):
+        return (structure,)
+    return tuple(found for part in _parts(structure) for found in values_in(part))
+
+
+def _parts(structure: Any) -> Iterable[Any]:
+    if isinstance(structure, Mapping):
+        return [structure[key] for key in sorted(structure)]
+    return structure if isinstance(structure, list | tuple) else ()

@@ -98,6 +98,8 @@ class Step:
         Of a nested model, whose class is the module.
     note : str
         A comment for the line, where the reader would stumble.
+    absorbs : tuple of str
+        Paths of other layers whose lines have gone into this one.
     """
 
     results: tuple[Local, ...]
@@ -109,6 +111,7 @@ class Step:
     filled: tuple[Filled, ...] = ()
     inner: "Program | None" = None
     note: str = ""
+    absorbs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

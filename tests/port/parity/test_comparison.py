@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from migrate_examples.port.parity import ParityError, compare, first_divergence
 from migrate_examples.port.parity import comparison as words
+from migrate_examples.port.transfer import transfer
 from tests.port.parity import scenes
 from tests.port.parity.scenes import Port, conv, dense, draw, filled
 from tests.port.parity.test_causes import original, port
@@ -267,3 +268,23 @@ def test_lambda_and_shared_layers_are_compared() -> None:
 def test_html_escapes() -> None:
     model, inputs = original("cnn")
     assert "<p>Verdict" in compare(model, port("cnn"), inputs)._repr_html_()
+
+
+def test_fresh_biases_are_paired_as_the_gates_of_their_weights() -> None:
+    layer = keras.layers.GRU(3)
+    model = keras.Sequential([keras.Input((4, 2)), layer])
+    module = nn.GRU(2, 3, batch_first=True)
+    transfer(model, module)
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = module
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            states: torch.Tensor = self.gru(x)[0]
+            return states[:, -1]
+
+    x = np.random.default_rng(0).normal(size=(5, 4, 2))
+    assert not np.any(layer.get_weights()[2]), "zeros do not tell the gates apart"
+    assert compare(model, Last(), x).agrees

@@ -140,8 +140,8 @@ def normalised(x: Tensor, w: list[Tensor], eps: float = 1e-3) -> Tensor:
     return F.batch_norm(x, w[2], w[3], w[0], w[1], training=False, eps=eps)
 
 
-def cases() -> Iterator[Case]:
-    """All operations, several sizes of those that sum."""
+def products() -> Iterator[Case]:
+    """Products of matrices, of several sizes and depths."""
     for size in (16, 256, 1024):
         yield Case(
             "matmul",
@@ -151,6 +151,14 @@ def cases() -> Iterator[Case]:
             (8, size),
             lambda x, w: x @ w[0] + w[1],
         )
+    for depth in (4, 16, 50):
+        yield Case(
+            "matmul", f"{depth} Dense", 64, stack(depth), (8, 64), stacked, depth
+        )
+
+
+def convolutions() -> Iterator[Case]:
+    """Convolutions of every kind."""
     for channels in (3, 32):
         yield Case(
             "convolution",
@@ -176,6 +184,10 @@ def cases() -> Iterator[Case]:
         (2, 5, 7, 16),
         lambda x, w: F.conv_transpose2d(x, w[0].permute(3, 2, 0, 1), w[1], 2),
     )
+
+
+def channelwise() -> Iterator[Case]:
+    """Normalisations and poolings."""
     yield Case(
         "normalization",
         "BatchNormalization",
@@ -208,6 +220,10 @@ def cases() -> Iterator[Case]:
         (2, 9, 12, 4),
         lambda x, _: F.max_pool2d(x, 3),
     )
+
+
+def sequences() -> Iterator[Case]:
+    """Recurrent layers and attention."""
     yield Case(
         "recurrent",
         "LSTM 20 steps",
@@ -232,6 +248,10 @@ def cases() -> Iterator[Case]:
         (3, 10, 16),
         heads,
     )
+
+
+def elements() -> Iterator[Case]:
+    """Functions of single numbers, and softmax."""
     for name, function in (
         ("tanh", torch.tanh),
         ("sigmoid", torch.sigmoid),
@@ -253,10 +273,12 @@ def cases() -> Iterator[Case]:
         (8, 64),
         lambda x, _: x.softmax(-1),
     )
-    for depth in (4, 16, 50):
-        yield Case(
-            "matmul", f"{depth} Dense", 64, stack(depth), (8, 64), stacked, depth
-        )
+
+
+def cases() -> Iterator[Case]:
+    """All operations, several sizes of those that sum."""
+    for group in (products, convolutions, channelwise, sequences, elements):
+        yield from group()
 
 
 class Self(keras.layers.MultiHeadAttention):  # type: ignore[misc]

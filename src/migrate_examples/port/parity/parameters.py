@@ -136,10 +136,29 @@ def pair_parameters(
                 continue
             order = order_of(source, target)
             if order is not None:
+                if len(np.unique(target)) < target.size:
+                    order = as_its_weight(found, name, source.index, order)
                 used.add((source.name, source.variables))
                 found.append(Pair(source.name, name, source.variables, order))
                 break
     return tuple(found)
+
+
+def as_its_weight(
+    found: Sequence[Pair], name: str, index: Index, order: Index
+) -> Index:
+    """Order of a bias whose numbers do not tell it, a fresh one: that of its weight.
+
+    The rows of a weight are the gates of a recurrent layer in the port's order.
+    """
+    weight = name.replace("bias", "weight")
+    pair = next((p for p in found if p.torch == weight != name), None)
+    if pair is None or len(pair.variables) > 1 or order.shape != pair.order.shape[:1]:
+        return order
+    columns = pair.order.reshape(len(pair.order), -1)[:, 0]
+    if sorted(columns) != list(range(len(columns))):
+        return order
+    return index.ravel()[columns]
 
 
 def allowed(variable: str, parameter: str, pairs: Mapping[str, str]) -> bool:
