@@ -28,7 +28,7 @@ in_docstrings = Sybil(
     path=ROOT,
     parsers=[DocTestParser(optionflags=FLAGS)],
     # before Python 3.13, ** in a pattern means one folder
-    patterns=["src/*/*.py", "src/*/*/*.py", "src/*/*/*/*.py"],
+    patterns=[f"src/{'*/' * depth}*.py" for depth in range(1, 6)],
     document_types={".py": PythonDocStringDocument},
 )
 

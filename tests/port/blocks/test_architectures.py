@@ -14,7 +14,7 @@ from migrate_examples.port.blocks.fold import constructions, fold
 from migrate_examples.port.blocks.folded import Folded, FoldedStep, Repeat
 from migrate_examples.port.keras_graph import graph_of
 from migrate_examples.port.lower.driver import lower
-from migrate_examples.port.program import Construction, Program
+from migrate_examples.port.program import Construction, Program, Step
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,15 @@ def test_every_tensor_of_the_architecture_survives_once(case: Case) -> None:
         id(part.array) for step in folded.program.steps for part in step.filled
     )
     assert after == before
-    origins = Counter(
-        (origin.layer, origin.role)
-        for step in folded.program.steps
-        for origin in (step.origins if isinstance(step, FoldedStep) else [step])
-    )
-    assert origins == Counter((step.layer, step.role) for step in program.steps)
+    origins: Counter[tuple[str, str]] = Counter()
+    for step in folded.program.steps:
+        if isinstance(step, FoldedStep):
+            origins.update((origin.layer, origin.role) for origin in step.origins)
+        else:
+            origins.update(layers_in(step))
+    assert origins == Counter(pair for s in program.steps for pair in layers_in(s))
+
+
+def layers_in(step: Step) -> list[tuple[str, str]]:
+    """The layer of a line, and those that it has absorbed."""
+    return [(layer, step.role) for layer in (*step.absorbs, step.layer)]

@@ -142,6 +142,10 @@ def test_docstring_says_shapes(sources: dict[str, Written]) -> None:
     text = sources["many_ports"].text
     assert "Takes ``image``: float32 (batch, 8, 8, 3), channels last." in text
     assert "Returns ``price``: float32 (batch, 1)." in text
+    assert "The Keras layer ``Encoder``." in sources["transformer"].text
+    x = keras.Input((3,))
+    text = written_of(keras.Model(x, layers.Dense(2)(x), name="TinyNet")).text
+    assert "The Keras model ``TinyNet``." in text
 
 
 def test_residual_and_skip_connections_have_names(sources: dict[str, Written]) -> None:
@@ -194,3 +198,34 @@ def test_channels_first_takes_images_as_pytorch_does() -> None:
     got = module(torch.tensor(image).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     wanted = np.asarray(model(image))
     np.testing.assert_allclose(got.detach().numpy(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def repeated_convolutions(x: Any, name: str) -> Any:
+    """Units that fold into a class ``ConvBNReLU``."""
+    for n in range(4):
+        x = layers.Conv2D(4, 3, padding="same", name=f"{name}_{n}_conv")(x)
+        x = layers.BatchNormalization(name=f"{name}_{n}_bn")(x)
+        x = layers.ReLU(name=f"{name}_{n}_relu")(x)
+    return x
+
+
+def test_blocks_leave_the_names_of_models_alone() -> None:
+    x = keras.Input((6, 6, 4))
+    written = written_of(keras.Model(x, repeated_convolutions(x, "a"), name="free"))
+    assert "class ConvBNReLU(nn.Module)" in written.text
+    inner = keras.Model(x, repeated_convolutions(x, "a"), name="ConvBNReLU")
+    y = keras.Input((6, 6, 4))
+    z = repeated_convolutions(inner(inner(y)), "b")
+    text = written_of(keras.Model(y, z, name="outer")).text
+    assert "= ConvBNReLU()" in text
+    assert "class ConvBNReLU2(nn.Module)" in text
+
+
+def test_numbers_are_printed_without_noise() -> None:
+    x = keras.Input((4,))
+    y = layers.Dropout(0.1 * 0.75)(x) * (0.1 + 0.2) + 1 / 3
+    y = layers.LeakyReLU(0.7 * 0.1)(layers.Dense(3)(y))
+    text = written_of(keras.Model(x, y)).text
+    assert "nn.Dropout(0.075)" in text
+    assert "* 0.3 + 0.3333333333333333" in text
+    assert ", 0.07)" in text

@@ -141,7 +141,7 @@ class FoldedStep(Step):
     Attributes
     ----------
     origins : tuple of Origin
-        One for each line of the flat program.
+        One for each line of the flat program, and for each layer that it absorbs.
     """
 
     origins: tuple[Origin, ...] = field(default=(), kw_only=True)

@@ -97,3 +97,22 @@ def settle_padding(
         if wanted == padding.column():
             solution.meanings[key] = Written(f"0 if {condition.text} else {half}")
             solution.parameters.remove(padding.parameter)
+    halve_kernels(solution)
+
+
+def halve_kernels(solution: Solution) -> None:
+    """Drop a parameter for padding that is always half of the kernel."""
+    for (at, slot), padding in list(solution.meanings.items()):
+        kernel = solution.meanings.get((at, "kernel_size"))
+        if slot != "padding" or not isinstance(kernel, Meaning):
+            continue
+        if not isinstance(padding, Meaning):
+            continue
+        if padding.parameter.uses != [(at, slot)]:
+            continue
+        sizes = kernel.column()
+        if not all(isinstance(size, int) for size in sizes):
+            continue
+        if padding.column() == tuple(size // 2 for size in sizes):
+            solution.meanings[at, slot] = Written(f"{kernel.text} // 2")
+            solution.parameters.remove(padding.parameter)

@@ -50,8 +50,10 @@ class Nested:
         self.reason = ""
         self.values: tuple[Value, ...] = ()
         self.inline = False
+        self.traced = True
         try:
             functional = functional_of(layer)
+            self.traced = functional is None
             if functional is not None:
                 self._recorded(functional, args, kwargs)
             else:
@@ -100,7 +102,7 @@ class Nested:
         shown = re.sub(r"key=\d+", "", self.called)
         known = walk.graphs.get(id(self.layer))
         if known is None and not self.inline:
-            frame = walk.frame(f"{self.path}/")
+            frame = walk.frame(f"{self.path}/", traced=self.traced)
             inputs = tuple(walk.value(frame, tensor) for tensor in self.tensors)
             returned = walk.run(frame, self.outputs)
             own = keras_kind(self.layer) in NESTED
@@ -123,7 +125,7 @@ class Nested:
 
     def into(self, calls: list[Call]) -> Any:
         """Write its calls among those of the outer model; return its Values."""
-        frame = self.walk.frame(f"{self.path}/", calls)
+        frame = self.walk.frame(f"{self.path}/", calls, traced=self.traced)
         tensors = self.tensors
         frame.values |= {
             id(tensor): value

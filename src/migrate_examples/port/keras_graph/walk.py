@@ -45,10 +45,16 @@ class Frame:
         Path of the models around, with a slash at its end.
     values : dict
         Values of symbolic tensors, by their ``id``.
+    traced : bool
+        Whether the calls are those of a ``call`` method, which Keras runs anew each
+        time; a functional model keeps the masks that it was drawn with.
     """
 
-    def __init__(self, prefix: str, calls: list[Call] | None = None) -> None:
+    def __init__(
+        self, prefix: str, calls: list[Call] | None = None, *, traced: bool = False
+    ) -> None:
         self.prefix = prefix
+        self.traced = traced
         self.calls: list[Call] = [] if calls is None else calls
         self.values: dict[int, Value] = {}
 
@@ -59,6 +65,7 @@ class Walk:
     def __init__(self) -> None:
         self.keys = count()
         self.masks: dict[int, Value] = {}
+        self.bare: set[int] = set()  # masked when drawn, no longer when it runs
         self.paths: dict[int, str] = {}
         self.owners: dict[int, tuple[str, str, str]] = {}
         self.arrays: dict[int, NDArray[Any]] = {}
@@ -68,9 +75,11 @@ class Walk:
         self.stand_ins: dict[int, Any] = {}
         self.kept: list[Any] = []  # an id is good as long as its object lives
 
-    def frame(self, prefix: str, calls: list[Call] | None = None) -> Frame:
+    def frame(
+        self, prefix: str, calls: list[Call] | None = None, *, traced: bool
+    ) -> Frame:
         """Where to collect calls: those of a graph of their own, or among others."""
-        return Frame(prefix, calls)
+        return Frame(prefix, calls, traced=traced)
 
     # Models ------------------------------------------------------------------
 
@@ -92,7 +101,7 @@ class Walk:
             model, tensors, lambda: call_on(model, args, {}, self.constants)
         )
         names = tuple(tensor.name for tensor in tensors)
-        return self.graph(model.name, "", tensors, outputs, names)
+        return self.graph(model.name, "", tensors, outputs, names, traced=True)
 
     def graph(
         self,
@@ -101,9 +110,11 @@ class Walk:
         inputs: Sequence[Any],
         outputs: Any,
         names: Sequence[str],
+        *,
+        traced: bool = False,
     ) -> Graph:
         """All calls between symbolic inputs and outputs."""
-        frame = Frame(prefix)
+        frame = Frame(prefix, traced=traced)
         values = tuple(self.value(frame, tensor) for tensor in inputs)
         returned = self.run(frame, outputs)
         return Graph(name, values, tuple(names), used(frame.calls, returned), returned)
@@ -186,7 +197,8 @@ class Walk:
             (node.arguments.args, explicit(node.arguments)),
         )
         if isinstance(operation, keras.Layer):
-            self.layer(frame, operation, args, kwargs, node.outputs)
+            drawn = not frame.traced and node.arguments.kwargs.get("mask") is not None
+            self.layer(frame, operation, args, kwargs, node.outputs, drawn=drawn)
             return
         inputs = values_in((args, kwargs))
         call = Call(
@@ -203,9 +215,19 @@ class Walk:
         frame.calls.append(call)
 
     def layer(
-        self, frame: Frame, layer: Any, args: Any, kwargs: Any, tensors: Sequence[Any]
+        self,
+        frame: Frame,
+        layer: Any,
+        args: Any,
+        kwargs: Any,
+        tensors: Sequence[Any],
+        *,
+        drawn: bool,
     ) -> None:
-        """Add a call of a layer; of one that is nested, perhaps its own calls."""
+        """Add a call of a layer; of one that is nested, perhaps its own calls.
+
+        ``drawn``: the functional model has its mask as an argument of the call.
+        """
         path = self.path(frame, layer)
         kind = keras_kind(layer)
         kwargs = {
@@ -241,7 +263,7 @@ class Walk:
             inputs,
             args,
             kwargs,
-            tuple(self.masks.get(value.key) for value in inputs),
+            self.masks_seen(layer, inputs, args, kwargs, drawn=drawn),
             outputs,
             self.weights(layer) if inner is None else {},
             inner,
@@ -249,13 +271,45 @@ class Walk:
         )
         frame.calls.append(call)
         self.pass_masks(frame, layer, path, args, kwargs, outputs)
+        first = values_in(args[0] if args else next(iter(kwargs.values()), None))
+        lost = not drawn and any(value.key in self.bare for value in first)
+        if lost and kind not in {"Embedding", "Masking"}:
+            self.bare |= {value.key for value in outputs}
         if isinstance(layer, keras.layers.MultiHeadAttention):
             # It deletes the masks of what it is called with, in place, each time the
-            # model runs: a shortcut around it comes out unmasked.
-            for value in inputs:
-                self.masks.pop(value.key, None)
+            # model runs: a shortcut around it comes out unmasked. A functional model
+            # has drawn the masks before, and passes them on to layers with one input.
+            if frame.traced:
+                for value in inputs:
+                    self.masks.pop(value.key, None)
+            else:
+                self.bare |= {value.key for value in inputs}
 
     # Masks -------------------------------------------------------------------
+
+    def masks_seen(
+        self,
+        layer: Any,
+        inputs: Sequence[Value],
+        args: Any,
+        kwargs: Any,
+        *,
+        drawn: bool,
+    ) -> tuple[Value | None, ...]:
+        """The implicit masks that Keras hands to a call, one for each input.
+
+        Of a layer with several tensor arguments only ``query_mask`` and its like are
+        filled in: a recurrent layer that is given its state has no mask.
+        """
+        several = sum(bool(values_in(item)) for item in (*args, *kwargs.values())) > 1
+        if several and isinstance(
+            layer, (keras.layers.RNN, keras.layers.Bidirectional)
+        ):
+            return tuple(None for _ in inputs)
+        return tuple(
+            self.masks.get(value.key) if drawn or value.key not in self.bare else None
+            for value in inputs
+        )
 
     def stand_in(self, value: Value) -> Any:
         """A symbolic tensor in a value's place, with its mask."""

@@ -233,10 +233,11 @@ def locals_in(returns: Any) -> list[Local]:
     return [local for part in parts for local in locals_in(part)]
 
 
-def program_signature(name: str, program: Program) -> Signature:
-    """Head of the class of a whole model."""
+def program_signature(name: str, program: Program, *, nested: bool) -> Signature:
+    """Head of the class of a whole model, or of one nested in it."""
     inputs = input_names(program.inputs)
-    what = "layer" if program.name[:1].isupper() else "model"  # named as a class
+    # A layer of the user's own has the name of its class.
+    what = "layer" if nested and program.name[:1].isupper() else "model"
     lines = [f"The Keras {what} ``{program.name}``.", ""]
     for port, written in zip(program.inputs, inputs.values(), strict=True):
         lines.append(f"Takes ``{written}``: {described(port)}.")

@@ -193,7 +193,8 @@ class Writer:
         """Write the class of a model, those of its nested models before it."""
         built = self.nested(program.steps)
         attributes = attribute_names(program.steps, prefix)
-        signature = classes.program_signature(name, program)
+        nested = program is not self.folded.program
+        signature = classes.program_signature(name, program, nested=nested)
         self.texts[name] = classes.write_class(
             signature, program.steps, attributes, program.returns, built
         )
