@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from keras import layers
+from safetensors.torch import save_file
 
 from migrate_examples.port.keras_graph import graph_of
 from migrate_examples.port.lower.driver import lower
@@ -229,3 +230,20 @@ def test_numbers_are_printed_without_noise() -> None:
     assert "nn.Dropout(0.075)" in text
     assert "* 0.3 + 0.3333333333333333" in text
     assert ", 0.07)" in text
+
+
+def test_second_bias_of_an_lstm_does_not_learn(
+    sources: dict[str, Written], tmp_path: Path
+) -> None:
+    for name in ("masking_lstm", "stacked_gru", "mlp"):
+        written = sources[name]
+        module = imported(written)
+        save_file(module.state_dict(), tmp_path / "model.safetensors")
+        names: dict[str, Any] = {"__file__": str(tmp_path / "model.py")}
+        exec(compile(written.text, "model.py", "exec"), names)
+        loaded = names["load"]()
+        frozen = {n for n, p in loaded.named_parameters() if not p.requires_grad}
+        lacking = {e.target for e in written.entries if not e.sources}
+        assert frozen == lacking, name
+    assert "requires_grad_" in sources["masking_lstm"].text
+    assert "requires_grad_" not in sources["mlp"].text

@@ -53,6 +53,10 @@ def bounds_of(graph: Graph) -> Bounds:
     constant = keras.backend.backend() != "tensorflow"
     constant |= any(has_constant(call) for call in all_calls(graph))
     wide = tolerance("float64", constant_in_float32=constant).relative
+    if constant:
+        # Several constants add up: MobileNetV3Large is 1.1e-6 off by them alone. The
+        # smallest mistakes stand at 1e-4.
+        wide *= 10
     bounds = {
         "float32": tolerance("float32").relative,
         "float64": wide,

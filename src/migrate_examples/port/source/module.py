@@ -38,8 +38,13 @@ def load(weights: Path = WEIGHTS) -> {name}:
     """Build the model with its trained weights, in evaluation mode."""
     model = {name}()
     model.load_state_dict(load_file(weights))
-    return model.eval()
+{frozen}    return model.eval()
 '''
+
+FROZEN = """    # Keras has one bias: the second one stays zero, and does not learn.
+    for name in {names}:
+        model.get_parameter(name).requires_grad_(False)
+"""
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ class Writer:
         self.program(program, "", name)
         self.fill(program, "", name, "")
         parts = [*helpers.values(), *(one.text for one in self.texts.values())]
-        body = "\n\n\n".join([*parts, LOAD.format(name=name)])
+        body = "\n\n\n".join([*parts, self.load(name)])
         head = f'"""The Keras model ``{program.name}`` in PyTorch."""\n\n'
         text = formatted(f"{head}{imports(body)}\n\n\n{body}")
         return Written(
@@ -170,6 +175,16 @@ class Writer:
             program.inputs,
             program.outputs,
         )
+
+    def load(self, name: str) -> str:
+        """Write the function that loads; biases that Keras has not are frozen."""
+        names = tuple(
+            entry.target
+            for entry in self.entries
+            if not entry.sources and "bias_hh" in entry.target
+        )
+        frozen = FROZEN.format(names=names) if names else ""
+        return LOAD.format(name=name, frozen=frozen)
 
     def block(self, block: BlockClass) -> None:
         """Write the class of a block."""
