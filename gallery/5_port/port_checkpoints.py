@@ -35,6 +35,7 @@ import tensorflow as tf
 
 keras.utils.set_random_seed(0)
 keras.config.set_floatx("float64")
+keras.config.set_dtype_policy("float64")
 model_tf = keras.Sequential(
     [
         keras.Input((10,)),
@@ -53,7 +54,7 @@ model_tf.export(folder / "saved_model", verbose=False)
 checkpoint = tf.train.Checkpoint(model=model_tf)
 checkpoint.write(str(folder / "checkpoint"))
 weights_tf = {
-    w.path.removeprefix("sequential/"): w.numpy()
+    w.path.removeprefix(f"{model_tf.name}/"): w.numpy()
     for w in model_tf.weights
 }
 np.savez(folder / "model.npz", **weights_tf)
@@ -227,3 +228,4 @@ for name in ("cut.keras", "pickle.h5"):
     else:
         raise AssertionError(name)
 keras.config.set_floatx("float32")
+keras.config.set_dtype_policy("float32")

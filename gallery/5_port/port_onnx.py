@@ -66,6 +66,8 @@ print(f"{file.stat().st_size:,} bytes of ONNX")
 # **PyTorch** gets it from onnx2torch, which needs torchvision;
 # ONNX Runtime runs it without PyTorch; the third is written by
 # ``port``.
+import importlib.util
+
 import onnx
 import onnxruntime
 import torch
@@ -78,10 +80,6 @@ session = onnxruntime.InferenceSession(file)
 (name,) = (i.name for i in session.get_inputs())
 report = port(model_tf, folder / "ported")
 print(report.verdict)
-
-# %%
-# What the folder holds is loaded as any code of your own.
-import importlib.util
 
 
 def load_module(path):

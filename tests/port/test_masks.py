@@ -68,14 +68,14 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_masks_go_where_they_go_in_keras(name: str) -> None:
-    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         model = MODELS[name]()
         randomise(model)
         written = written_of(model)
         expected = np.asarray(model(TOKENS))
     finally:
-        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
     names: dict[str, Any] = {"__file__": "model.py", "__name__": "ported"}
     exec(compile(written.text, "model.py", "exec"), names)
     module = names[written.name]().double().eval()

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from migrate_examples.port.parity.precision import default_dtype
 from tests.port.models_zoo import inputs_of, randomise
 from tests.port.written_case import written_of
 
@@ -128,11 +129,8 @@ JUMPS = st.lists(st.integers(0, 6), min_size=9, max_size=9)
 
 
 def in_double(kinds: list[str], jumps: list[int], end: str, *, image: bool) -> None:
-    keras.config.set_floatx("float64")
-    try:
+    with default_dtype("float64"):
         assert_port_is_equal(model_of(kinds, jumps, end, image=image))
-    finally:
-        keras.config.set_floatx("float32")
 
 
 @FEW

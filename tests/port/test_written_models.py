@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from migrate_examples.port.parity.precision import default_dtype
 from tests.port.models_zoo import ZOO, inputs_of, randomise
 from tests.port.written_case import CHECKS, prepare, run_fresh
 
@@ -23,12 +24,9 @@ INDUCTOR = {"mlp"}  # the others go through the tracer alone: it is minutes othe
 
 def built(name: str, dtype: str) -> keras.Model:
     """A model of the zoo in some precision, with the same weights in each."""
-    keras.config.set_floatx(dtype)
-    try:
-        keras.utils.clear_session()
+    keras.utils.clear_session()
+    with default_dtype(dtype):
         return randomise(ZOO[name]())
-    finally:
-        keras.config.set_floatx("float32")
 
 
 @pytest.fixture(scope="module")

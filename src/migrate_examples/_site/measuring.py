@@ -30,6 +30,7 @@ class Measuring:
 
     def __init__(self, module: str, file: Path, subject: str) -> None:
         self.file, self.subject = file, subject
+        self.errors: str | None = None
         self.process = subprocess.Popen(  # noqa: S603  our own module
             [sys.executable, "-m", module, str(file)],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -46,7 +47,8 @@ class Measuring:
         ExtensionError
             When something is wrong: the build must fail.
         """
-        _, errors = self.process.communicate()
+        if self.errors is None:  # two pages may ask
+            _, self.errors = self.process.communicate()
         if self.process.returncode:
-            raise ExtensionError(f"{self.subject} is wrong:\n{errors[-3000:]}")
+            raise ExtensionError(f"{self.subject} is wrong:\n{self.errors[-3000:]}")
         return json.loads(self.file.read_text())

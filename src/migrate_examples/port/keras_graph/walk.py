@@ -276,14 +276,20 @@ class Walk:
         if lost and kind not in {"Embedding", "Masking"}:
             self.bare |= {value.key for value in outputs}
         if isinstance(layer, keras.layers.MultiHeadAttention):
-            # It deletes the masks of what it is called with, in place, each time the
-            # model runs: a shortcut around it comes out unmasked. A functional model
-            # has drawn the masks before, and passes them on to layers with one input.
-            if frame.traced:
-                for value in inputs:
-                    self.masks.pop(value.key, None)
-            else:
-                self.bare |= {value.key for value in inputs}
+            self.delete_masks(frame, inputs)
+
+    def delete_masks(self, frame: Frame, inputs: Sequence[Value]) -> None:
+        """Do as attention does to the masks of what it is called with.
+
+        It deletes them in place, each time the model runs: a shortcut around it comes
+        out unmasked. A functional model has drawn the masks before, and passes them on
+        to layers with one input.
+        """
+        if frame.traced:
+            for value in inputs:
+                self.masks.pop(value.key, None)
+        else:
+            self.bare |= {value.key for value in inputs}
 
     # Masks -------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ def tolerance(
     The unit of the dtype, times what the operation is allowed, times the root of
     the numbers that are summed, whose errors add like independent ones, times the
     depth, since a layer may hand on all that came before. Measured by
-    :mod:`migrate_examples.port.parity.measure`.
+    ``measure``.
 
     Parameters
     ----------
