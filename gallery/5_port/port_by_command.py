@@ -19,6 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+import migrate_examples.port as tools
+
+print(tools.__doc__.splitlines()[0])
 folder = Path(tempfile.mkdtemp())
 
 

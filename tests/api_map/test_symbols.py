@@ -22,7 +22,6 @@ from migrate_examples.api_map.symbols import (
     versions,
 )
 
-
 # In a process of its own: tf_keras, which other tests import, takes names away.
 LIST = """
 import json, sys
