@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from migrate_examples.port.parity.precision import default_dtype
 from tests.port.models_zoo import randomise
 from tests.port.written_case import written_of
 
@@ -68,14 +69,11 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_masks_go_where_they_go_in_keras(name: str) -> None:
-    keras.config.set_dtype_policy("float64")
-    try:
+    with default_dtype("float64"):
         model = MODELS[name]()
         randomise(model)
         written = written_of(model)
         expected = np.asarray(model(TOKENS))
-    finally:
-        keras.config.set_dtype_policy("float32")
     names: dict[str, Any] = {"__file__": "model.py", "__name__": "ported"}
     exec(compile(written.text, "model.py", "exec"), names)
     module = names[written.name]().double().eval()

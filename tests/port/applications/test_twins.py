@@ -17,12 +17,7 @@ from migrate_examples.port.applications.measure import (
     Measurement,
     measure,
 )
-from migrate_examples.port.applications.reference import (
-    build,
-    draw_weights,
-    floating,
-    swapped,
-)
+from migrate_examples.port.applications.reference import build, draw_weights, swapped
 from migrate_examples.port.applications.table import MEASURED, row, worth
 from migrate_examples.port.applications.twins import (
     TwinError,
@@ -31,6 +26,7 @@ from migrate_examples.port.applications.twins import (
     twin,
 )
 from migrate_examples.port.live import archive_of
+from migrate_examples.port.parity.precision import default_dtype
 
 # Of each family the smallest is run; these are built, and each tensor of the twin is
 # found to have the shape of its variables, but nothing is run. What is in neither is
@@ -105,7 +101,7 @@ def test_momentum_shows_in_training(small: Any, rng: np.random.Generator) -> Non
     forgotten = twin(small, leave_out=[MOMENTUM], width_mult=0.35)
     inputs = rng.normal(size=(8, 32, 32, 3))
     dropouts = [n for n in small.layers if isinstance(n, keras.layers.Dropout)]
-    with floating("float64"), swapped(dropouts, "rate", 0.0):
+    with default_dtype("float64"), swapped(dropouts, "rate", 0.0):
         small(inputs, training=True)
     arrays = archive_of(small).arrays()
     worst = []

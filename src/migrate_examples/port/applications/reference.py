@@ -23,6 +23,7 @@ from skimage.transform import resize
 from migrate_examples.port.applications.families import TWINS, WITHOUT_TWIN
 from migrate_examples.port.archive import Archive
 from migrate_examples.port.live import archive_of
+from migrate_examples.port.parity.precision import default_dtype
 
 Floats = NDArray[np.floating[Any]]
 CALIBRATED_ON = 4
@@ -138,26 +139,13 @@ def references(name: str, size: int, **options: Any) -> Iterator[Reference]:
 def build(name: str, size: int, dtype: str, **options: Any) -> Any:
     """Model of ``keras.applications`` that returns logits, in a dtype."""
     keras.utils.set_random_seed(0)
-    with floating(dtype):
+    with default_dtype(dtype):
         return getattr(keras.applications, name)(
             weights=None,
             input_shape=(size, size, 3),
             classifier_activation=None,
             **options,
         )
-
-
-@contextmanager
-def floating(dtype: str) -> Iterator[None]:
-    """Let Keras build and cast in a dtype, then as before."""
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(floatx)
-        keras.config.set_dtype_policy(policy)
 
 
 def draw_weights(model: Any, seed: int) -> None:
@@ -259,7 +247,7 @@ def run(model: Any, name: str, size: int) -> Reference:
     """Archive of a model, and its outputs on photographs."""
     dtype = str(keras.backend.standardize_dtype(model.compute_dtype))
     pixels = photographs(size, COMPARED_ON, dtype)
-    with floating(dtype):
+    with default_dtype(dtype):
         inputs = preprocess_input(name, pixels)
     logits = keras.ops.convert_to_numpy(model(inputs, training=False))
     return Reference(archive_of(model), pixels, logits)

@@ -91,21 +91,21 @@ def _module(
 @lowers("Conv1D", "Conv2D", "Conv3D")
 def convolution(call: Call, body: Body) -> None:
     """``nn.Conv2d``, with ``F.pad`` in front where "same" is not symmetric."""
-    window = window_of(call)
-    local, padding = padded(call, body, window)
     sizes = (channels(call), call.config["filters"], call.config.get("groups", 1))
-    filled = to_torch(call.kind, call.config, call.weights)
-    local = convolve(body, local, sizes, window, filled, padding=padding)
-    give_images(call, body, local)
+    one_convolution(call, body, sizes)
 
 
 @lowers("DepthwiseConv1D", "DepthwiseConv2D")
 def depthwise(call: Call, body: Body) -> None:
     """``nn.Conv2d`` with as many groups as channels."""
+    size = channels(call)
+    one_convolution(call, body, (size, size * call.config["depth_multiplier"], size))
+
+
+def one_convolution(call: Call, body: Body, sizes: tuple[int, int, int]) -> None:
+    """Write padding and convolution of channels in, out and groups."""
     window = window_of(call)
     local, padding = padded(call, body, window)
-    size = channels(call)
-    sizes = (size, size * call.config["depth_multiplier"], size)
     filled = to_torch(call.kind, call.config, call.weights)
     local = convolve(body, local, sizes, window, filled, padding=padding)
     give_images(call, body, local)

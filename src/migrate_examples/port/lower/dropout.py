@@ -66,7 +66,10 @@ def gaussian_dropout(call: Call, body: Body) -> None:
     body.give(call.outputs[0], made, layout)
 
 
-@lowers("Identity", "ActivityRegularization", "InputLayer")
+@lowers(
+    *("Identity", "ActivityRegularization", "InputLayer"),
+    *("ops.ConvertToTensor", "ops.Identity"),
+)
 def identity(call: Call, body: Body) -> None:
     """Nothing: a penalty on activities belongs to the training loop."""
     value = call.inputs[0]

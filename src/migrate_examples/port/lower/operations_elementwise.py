@@ -204,14 +204,6 @@ def cast_to(call: Call, body: Body) -> None:
     body.give(out, local, layout)
 
 
-@lowers("ops.ConvertToTensor", "ops.Identity")
-def nothing(call: Call, body: Body) -> None:
-    """Nothing to do."""
-    value = call.inputs[0]
-    layout = body.layout_of(value)
-    body.give(call.outputs[0], body.take(value, layout), layout)
-
-
 @lowers("ops.Round")
 def rounded(call: Call, body: Body) -> None:
     """``torch.round``, half to even in both."""

@@ -185,21 +185,29 @@ def cropped(place: Place, call: TorchCall, x: Tensor) -> Tensor:
     return y if bias is None else y + bias.reshape(-1, *[1] * axes)
 
 
+def keras_window(
+    place: Place, call: TorchCall
+) -> tuple[Tensor, list[int], dict[str, Any]]:
+    """Input of a pooling, what Keras pads it by, and arguments that pad nothing."""
+    x = place.input_for(call)
+    kernel = several(place.layer.config("pool_size"), x.ndim - 2)
+    stride = several(place.layer.config("strides") or kernel, x.ndim - 2)
+    changes = {
+        "kernel_size": kernel,
+        "stride": stride,
+        "padding": 0,
+        "ceil_mode": False,
+    }
+    return x, keras_padding(place, x, kernel), changes
+
+
 def maximum_pooling(place: Place) -> Iterator[Trial]:
     """Try windows padded as 'same' pads, with minus infinity."""
     if not place.is_a("MaxPool"):
         return
     for call in place.calls:
-        x = place.input_for(call)
-        kernel = several(place.layer.config("pool_size"), x.ndim - 2)
-        stride = several(place.layer.config("strides") or kernel, x.ndim - 2)
-        amounts = keras_padding(place, x, kernel)
-        changes = {
-            "kernel_size": kernel,
-            "stride": stride,
-            "padding": 0,
-            "ceil_mode": False,
-        }
+        x, amounts, changes = keras_window(place, call)
+        kernel, stride = changes["kernel_size"], changes["stride"]
         padded = F.pad(x, amounts, value=-torch.inf)
         error = place.gives(run, call, input=padded, **changes)
         line = (
@@ -213,17 +221,7 @@ def average_pooling(place: Place) -> Iterator[Trial]:
     if not place.is_a("AveragePool") or place.is_a("Global"):
         return
     for call in place.calls:
-        x = place.input_for(call)
-        kernel = several(place.layer.config("pool_size"), x.ndim - 2)
-        stride = several(place.layer.config("strides") or kernel, x.ndim - 2)
-        amounts = keras_padding(place, x, kernel)
-        changes = {
-            "kernel_size": kernel,
-            "stride": stride,
-            "padding": 0,
-            "ceil_mode": False,
-        }
-
+        x, amounts, changes = keras_window(place, call)
         line = "count_include_pad=False"
         if amounts[::2] != amounts[1::2]:
             line = (
